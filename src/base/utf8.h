@@ -1,0 +1,11 @@
+/* UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing past U+10FFFF. */
+#ifndef SLIPGATE_BASE_UTF8_H
+#define SLIPGATE_BASE_UTF8_H
+
+#include "base/types.h"
+
+bool utf8_valid(struct span s);
+/* Valid, min..max bytes, and free of control characters (C0, DEL, C1): what a name may be. */
+bool utf8_is_name(struct span s, size_t min, size_t max);
+
+#endif
