@@ -18,6 +18,17 @@ set(SLIPGATE_SANITIZE "" CACHE STRING "sanitizers, for example address,undefined
 option(SLIPGATE_COVERAGE "measure line and branch coverage" OFF)
 option(SLIPGATE_FUZZ "build the libFuzzer targets (clang)" OFF)
 
+# ccache where there is one that works (its folder may not be writable).
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
+    execute_process(
+        COMMAND ${CCACHE} ${CMAKE_C_COMPILER} -x c -c /dev/null -o ${CMAKE_BINARY_DIR}/ccache-works.o
+        RESULT_VARIABLE broken OUTPUT_QUIET ERROR_QUIET)
+    if(NOT broken)
+        set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+    endif()
+endif()
+
 add_library(slipgate_flags INTERFACE)
 target_compile_definitions(slipgate_flags INTERFACE
     _GNU_SOURCE SLIPGATE_VERSION="${PROJECT_VERSION}")
@@ -77,8 +88,10 @@ endfunction()
 # slipgate_fuzz_target(NAME libs...): f_NAME from f_NAME.c; corpus in corpus/NAME beside it.
 # Without SLIPGATE_FUZZ it is linked with a main that replays the corpus, so that every build
 # checks the kept inputs.
+add_custom_target(fuzzers)
 function(slipgate_fuzz_target name)
     add_executable(f_${name} f_${name}.c)
+    add_dependencies(fuzzers f_${name})
     target_link_libraries(f_${name} PRIVATE ${ARGN} slipgate_flags)
     if(SLIPGATE_FUZZ)
         target_link_options(f_${name} PRIVATE -fsanitize=fuzzer)
@@ -87,4 +100,12 @@ function(slipgate_fuzz_target name)
         add_test(NAME fuzz_${name}
             COMMAND f_${name} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
     endif()
+endfunction()
+
+# slipgate_bench(NAME libs...): b_NAME from b_NAME.c; prints its figures beside the physical limit.
+add_custom_target(benches)
+function(slipgate_bench name)
+    add_executable(b_${name} b_${name}.c)
+    add_dependencies(benches b_${name})
+    target_link_libraries(b_${name} PRIVATE ${ARGN} slipgate_flags)
 endfunction()

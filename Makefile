@@ -1,0 +1,84 @@
+# A thin front: packages by scripts/bootstrap.sh, builds by CMake presets (CMakePresets.json), checks
+# by the scripts in scripts/. `make help` lists what there is.
+SHELL := /bin/sh
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-print-directory
+
+PYTHON := /usr/bin/python3
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+DESTDIR ?=
+# make run, make demo
+PORT ?= 8443
+ADMIN_PORT ?= 8080
+DATA ?= $(CURDIR)/data
+# make fuzz
+T ?=
+S ?= 60
+
+PRESETS := dev clang tsan fuzz cover bench
+# Trees of which only a part is wanted.
+TARGET_fuzz := fuzzers
+TARGET_bench := benches
+
+.PHONY: all help deps deps-build run demo test tsan cover lint fuzz bench format install clean
+.PHONY: $(addprefix build-,release $(PRESETS))
+
+all: build-release ## build build/slipgate and its siblings
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+deps: ## install the Debian packages that are missing
+	@scripts/bootstrap.sh
+
+deps-build:
+	@scripts/bootstrap.sh build
+
+# One build tree a preset: release in build/, the others in build/PRESET. A tree is configured once;
+# ninja sees to it that CMake runs again when a build file changed.
+build-release: build/build.ninja
+	@cmake --build build --parallel $(JOBS)
+
+$(addprefix build-,$(PRESETS)): build-%: build/%/build.ninja
+	@cmake --build build/$* --parallel $(JOBS) $(if $(TARGET_$*),--target $(TARGET_$*))
+
+build/build.ninja: CMakePresets.json
+	@cmake --preset release --log-level=WARNING && touch $@
+
+build/%/build.ninja: CMakePresets.json
+	@cmake --preset $* --log-level=WARNING && touch $@
+
+run: deps-build build-release ## build and start a server: PORT=8443 ADMIN_PORT=8080 DATA=data
+	@PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' DATA='$(DATA)' scripts/run.sh
+
+demo: deps-build build-release ## a server with 20 bots racing, until interrupted
+	@PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' DATA='$(DATA)' scripts/run.sh --bots 20
+
+test: deps ## every test; ends with a line "N passed, N failed"
+	@JOBS='$(JOBS)' $(PYTHON) scripts/run-tests
+
+tsan: build-tsan ## the unit tests under ThreadSanitizer
+	@cd build/tsan && setarch -R ctest --output-on-failure
+
+cover: build-cover ## line coverage of the unit tests, in build/cover/coverage.txt
+	@cd build/cover && ctest --output-on-failure
+	@$(PYTHON) scripts/coverage build/cover
+
+lint: deps build-clang ## format, clang-tidy, cppcheck, shellcheck, the layer rules
+	@JOBS='$(JOBS)' scripts/lint
+
+fuzz: build-fuzz ## fuzz one decoder: T=name (or all of them), S=seconds
+	@$(PYTHON) scripts/fuzz --seconds '$(S)' $(T)
+
+bench: build-bench ## run the benchmarks
+	@$(PYTHON) scripts/bench build/bench
+
+format: ## rewrite the sources in the house's format
+	@scripts/lint --list-c | xargs clang-format -i
+
+install: build-release ## install to DESTDIR/PREFIX
+	@DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'
+
+clean: ## remove everything that was built (not data/)
+	@rm -rf build
