@@ -1,0 +1,56 @@
+/* The store: answers the ASK_ACCOUNT_* asks from a database.
+ *
+ * Asks are collected on the loop. When no batch is in flight, everything that waits becomes one
+ * batch: one job on one thread of its own, one transaction, one commit, so that writes that arrive
+ * together share the cost of one write to disk. No ask is answered before the commit that holds it;
+ * a commit that fails answers its whole batch E_STORE. Asks run in the order they were submitted.
+ *
+ * Limits: a queue of queue_max entries and queue_bytes_max bytes, past which submit says E_BUSY.
+ * Threads: everything here is called on the loop's thread; the database is touched by the pool's
+ * thread only. Not to be called from within an answer: store_close. */
+#ifndef SLIPGATE_STORE_STORE_H
+#define SLIPGATE_STORE_STORE_H
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "core/ask.h"
+#include "core/config.h"
+#include "core/loop.h"
+
+struct store;
+
+struct store_cfg {
+    const char *url;      /* "sqlite:PATH"; "sqlite:" alone is slipgate.db in data_dir */
+    const char *data_dir; /* may be NULL when url names a path */
+    struct log *log;
+    struct metrics *metrics;
+    size_t queue_max, queue_bytes_max; /* 0: 8192 entries, 16 MiB */
+};
+
+/* Configuration rows: store.url. */
+extern const struct config_row store_config[1];
+
+/* Opens the database, making its file (mode 0600) and the last folder of its path (0700) where they
+ * are missing, claims it for this process until store_close, and brings its schema up to date.
+ * Blocks: for the start of the program. cfg and its texts are borrowed until return, but log, metrics
+ * and loop must outlive the store. E_CONFIG (the url), E_BUSY (another process has the database),
+ * E_SUPPORT (it is newer than this program, or not ours), E_STORE, E_NOMEM; why then says what is
+ * wrong in one line without a full stop. */
+MUST_USE int store_create(struct store **ret, struct loop *, const struct store_cfg *,
+                          struct buf *why);
+
+/* Where asks go; lives as long as the store. Besides the codes in core/ask.h an answer may be
+ * E_FORMAT: a name that is not 1 to ACCOUNT_NAME_MAX bytes of UTF-8 without NUL. With fold, FIND
+ * prefers the exact name and then the oldest account that differs in letter case only. */
+struct ask_port *store_port(struct store *);
+
+/* False from a failure of the database (disk full, I/O error, corruption, locked out) until it takes
+ * writes again. Asks are still tried meanwhile, because reading often goes on. */
+bool store_ready(const struct store *);
+
+/* Takes no more asks, answers every one that was accepted, closes the file, frees the store. It ends
+ * with the loop's pool_close: where that returns after the last job, so does this. NULL is fine. */
+void store_close(struct store *);
+
+#endif
