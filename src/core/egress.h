@@ -75,8 +75,10 @@ MUST_USE int egress_seal_open(struct egress *, const struct seal_cfg *, bool pac
 /* Entries still queued under it are dropped. SEAL_REF_NONE and stale handles are fine. */
 void egress_seal_close(struct egress *, struct seal_ref);
 
-/* path is copied; text is borrowed until the next flush. E_FULL: the queue is at its ceiling (the
- * message is dropped and counted). */
+#define EGRESS_TEXT_MAX 16384u /* bytes of one message */
+
+/* path is copied; text is borrowed until the next flush. E_FULL: the queue is at its ceiling or the
+ * text over its own (the message is dropped and counted). */
 int egress_queue(struct egress *, const struct path *, struct span text, struct seal_ref,
                  enum dgram_class, uint64_t key);
 /* True while something waits for the socket to become writable. */

@@ -1,0 +1,57 @@
+/* Rate limits and who is spared by them.
+ *
+ * A bucket is one number: the time at which it will be full again (the generic cell rate algorithm,
+ * ITU-T I.371), so it costs 8 bytes and no timer. A table keeps one bucket per address, IPv6 by /64,
+ * with a ceiling; past it, and until idle ones were swept out, strangers are refused. */
+#ifndef SLIPGATE_CORE_LIMIT_H
+#define SLIPGATE_CORE_LIMIT_H
+
+#include "base/addr.h"
+#include "base/buf.h"
+#include "base/hmap.h"
+#include "base/types.h"
+
+struct rate {
+    nsec interval; /* between two events at the sustained rate; 0: no limit */
+    nsec burst;    /* how far ahead of it a burst may run */
+};
+
+struct bucket {
+    nsec full_at; /* zeroed: full */
+};
+
+/* per_s events a second, up to burst at once; per_s 0: no limit. */
+struct rate rate_of(uint32_t per_s, uint32_t burst);
+/* Takes one event's worth if there is enough. */
+bool bucket_take(struct bucket *b, const struct rate *r, nsec now);
+/* Time until bucket_take will succeed: 0 if now. */
+nsec bucket_wait(const struct bucket *b, const struct rate *r, nsec now);
+
+struct addr_limit {
+    struct hmap full_at; /* by address prefix */
+    nsec swept;
+};
+
+void addr_limit_init(struct addr_limit *l, const uint64_t seed[2], uint32_t max);
+void addr_limit_fini(struct addr_limit *l);
+bool addr_limit_take(struct addr_limit *l, const struct addr *a, const struct rate *r, nsec now);
+/* The key under which an address is counted: IPv4 whole, IPv6 its /64. */
+void addr_limit_key(const struct addr *a, uint8_t key[16]);
+
+#define EXEMPT_NETS_MAX 32u
+
+/* Sources that per-address limits spare: "loopback", "private", addresses and CIDR networks. */
+struct exempt {
+    bool loopback, private;
+    uint8_t nets_n;
+    struct {
+        struct addr net;
+        uint8_t bits; /* of the 128-bit form */
+    } nets[EXEMPT_NETS_MAX];
+};
+
+/* Words separated by spaces or commas; "" or "none" spares nobody. E_FORMAT names the word in why. */
+MUST_USE int exempt_parse(struct exempt *ret, const char *text, struct buf *why);
+bool exempt_has(const struct exempt *e, const struct addr *a);
+
+#endif
