@@ -1,7 +1,7 @@
 #include "base/utf8.h"
 
-/* Length of the valid sequence at p, 0 if there is none. RFC 3629 section 4 as ranges. */
-static size_t sequence(const uint8_t *p, size_t n)
+/* RFC 3629 section 4 as ranges. */
+size_t utf8_sequence(const uint8_t *p, size_t n)
 {
     if (p[0] < 0x80)
         return 1;
@@ -23,7 +23,7 @@ static size_t sequence(const uint8_t *p, size_t n)
 bool utf8_valid(struct span s)
 {
     for (size_t i = 0; i < s.n;) {
-        size_t len = sequence(s.p + i, s.n - i);
+        size_t len = utf8_sequence(s.p + i, s.n - i);
         if (len == 0)
             return false;
         i += len;

@@ -4,6 +4,8 @@
 
 #include "base/types.h"
 
+/* Length (1 to 4) of the one valid sequence that p begins with, 0 if there is none. n >= 1. */
+size_t utf8_sequence(const uint8_t *p, size_t n);
 bool utf8_valid(struct span s);
 /* Valid, min..max bytes, and free of control characters (C0, DEL, C1): what a name may be. */
 bool utf8_is_name(struct span s, size_t min, size_t max);
