@@ -14,6 +14,7 @@
 #include "base/types.h"
 
 #define JSON_DEPTH_MAX 64u /* nesting of arrays and objects: 64 is accepted, 65 refused */
+#define JSON_NAMES_MAX 32u /* members one json_object call can pick */
 
 enum json_type {
     JSON_ABSENT = 0,
@@ -36,8 +37,9 @@ MUST_USE int json_check(struct span text);
 
 /* Validates text as json_check does and, if it is an object, fills out[i] with its member names[i]
  * (JSON_ABSENT where there is none). Returns the value's type or E_FORMAT. One pass: made for the
- * datagram path. text may also be the raw of a nested object. n <= 32. */
-MUST_USE int json_object(struct span text, const char *const *names, size_t n, struct json_val *out);
+ * datagram path. text may also be the raw of a nested object. n <= JSON_NAMES_MAX. */
+MUST_USE int json_object(struct span text, const char *const *names, size_t n,
+                         struct json_val *out);
 
 /* Walks the elements of an array value of a checked text: start with *at = 0; false at the end. */
 bool json_next(struct span array, size_t *at, struct json_val *ret);
@@ -47,7 +49,8 @@ bool json_next(struct span array, size_t *at, struct json_val *ret);
 MUST_USE int json_string(const struct json_val *v, void *to, size_t cap);
 /* Like json_string without copying when nothing is escaped: returns the slice of the text, or the
  * bytes written to scratch. E_LIMIT, E_FORMAT as json_string. */
-MUST_USE int json_string_view(const struct json_val *v, void *scratch, size_t cap, struct span *ret);
+MUST_USE int json_string_view(const struct json_val *v, void *scratch, size_t cap,
+                              struct span *ret);
 /* Finite double of a number value; E_RANGE when it overflows, E_FORMAT when v is no number.
  * Independent of the process locale. */
 MUST_USE int json_double(const struct json_val *v, double *ret);

@@ -33,8 +33,8 @@ enum seal_kind { SEAL_PLAIN, SEAL_PLAIN_LF, SEAL_CBC, SEAL_GCM, SEAL_CBC_HMAC };
 
 struct seal_cfg {
     enum seal_kind kind;
-    struct span key;                /* exactly the size of the kind; copied */
-    uint8_t conn_id[SEAL_CONN_ID];  /* for the kinds with a header */
+    struct span key;               /* exactly the size of the kind; copied */
+    uint8_t conn_id[SEAL_CONN_ID]; /* for the kinds with a header */
 };
 
 struct sealer;
@@ -48,7 +48,8 @@ enum seal_kind sealer_kind(const struct sealer *);
 size_t sealer_size(const struct sealer *, size_t n);
 /* Seals the concatenation of parts into to; returns the datagram's size, E_LIMIT when cap is too
  * small, E_CRYPTO, or E_RANGE when the sequence numbers are used up (2^63). */
-MUST_USE int sealer_seal(struct sealer *, const struct span *parts, size_t n, uint8_t *to, size_t cap);
+MUST_USE int sealer_seal(struct sealer *, const struct span *parts, size_t n, uint8_t *to,
+                         size_t cap);
 
 /* Only for kinds with a key. */
 MUST_USE int opener_create(struct opener **ret, const struct seal_cfg *);
@@ -60,11 +61,13 @@ MUST_USE int opener_open(struct opener *, struct span datagram, uint8_t *to, siz
 /* SEAL_CBC only, a cheap look before opening: decrypts the first block into ret. E_FORMAT. */
 MUST_USE int opener_peek(struct opener *, struct span datagram, uint8_t ret[16]);
 
-/* True when the 4-byte length header fits the datagram: positive, a multiple of 16, size minus 4. */
+/* True when the 4-byte length header fits the datagram: positive, a multiple of 16, size minus 4.
+ */
 bool seal_is_cbc(struct span datagram);
 /* True when it starts with the magic and is long enough; *conn_id then points into it. */
 bool seal_is_aead(struct span datagram, const uint8_t **conn_id);
-/* SHA-256 over session id and shared secret: the SEAL_CBC key (docs/protocol-racing.md). E_CRYPTO. */
+/* SHA-256 over session id and shared secret: the SEAL_CBC key (docs/protocol-racing.md). E_CRYPTO.
+ */
 MUST_USE int seal_derive_cbc(struct span session_id, struct span secret, uint8_t key[SEAL_CBC_KEY]);
 
 #endif
