@@ -44,6 +44,10 @@ MUST_USE int json_object(struct span text, const char *const *names, size_t n,
 /* Walks the elements of an array value of a checked text: start with *at = 0; false at the end. */
 bool json_next(struct span array, size_t *at, struct json_val *ret);
 
+/* The same for the members of an object, duplicates included, in text order; name is the text
+ * between its quotes, escapes left as they are. */
+bool json_member(struct span object, size_t *at, struct span *name, struct json_val *ret);
+
 /* Unescapes a string value into to; returns its length in bytes, or E_LIMIT when cap is too small,
  * E_FORMAT when v is no string. Never adds a NUL; the result may hold NUL bytes (from \u0000). */
 MUST_USE int json_string(const struct json_val *v, void *to, size_t cap);

@@ -328,6 +328,23 @@ bool json_next(struct span array, size_t *at, struct json_val *ret)
     return true;
 }
 
+bool json_member(struct span object, size_t *at, struct span *name, struct json_val *ret)
+{
+    if (*at >= object.n || object.p[0] != '{')
+        return false;
+    const uint8_t *end = object.p + object.n, *p = object.p + *at;
+    if (*at != 0 && *p != ',')
+        return false;
+    bool escaped;
+    const uint8_t *value = name_end(skip_space(p + 1, end), end, name, &escaped);
+    const uint8_t *behind = value ? value_end(value, end, 0) : NULL;
+    if (!behind)
+        return false;
+    *ret = (struct json_val){starts[*value], span_of(value, (size_t)(behind - value))};
+    *at = (size_t)(skip_space(behind, end) - object.p);
+    return true;
+}
+
 /* The text between the quotes of a string value. */
 static bool between_quotes(const struct json_val *v, struct span *ret)
 {
