@@ -12,14 +12,14 @@
 
 #define OPTIONS_CONFIG_PATH "/etc/slipgate/slipgate.ini"
 
-/* Loads and checks the configuration; the caller destroys it. warnings (NULL: they go to standard
- * error) gets one line for each thing that is odd but no error, each ending in LF. E_CONFIG: why
- * says in one line what is wrong and how to mend it. E_NOMEM. */
+/* Loads and checks the configuration; the caller destroys it. warnings gets one line for each thing
+ * that is odd but no error, each ending in LF. E_CONFIG: why says in one line what is wrong and how
+ * to mend it; the same for E_NOMEM. */
 MUST_USE int options_load(const struct cmdline *, struct config **ret, struct buf *warnings,
                           struct buf *why);
 
-/* The same for a command's start: the error is on standard error already, the return value is 0 or
- * the exit code to end with. */
+/* The same for a command's start: errors and warnings are on standard error already; 0, or the exit
+ * code to end with. */
 MUST_USE int options_config(const struct cmdline *, struct config **ret);
 
 /* The path of the file that options_load reads, NULL when there is none. */

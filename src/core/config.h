@@ -44,7 +44,7 @@ struct config_table {
 
 struct config;
 
-/* tables and rows must outlive the config; every value starts as its default (a default its own row
+/* rows must outlive the config; every value starts as its default (a default its own row
  * refuses is a bug and CHECKed). E_NOMEM. */
 MUST_USE int config_create(struct config **ret, const struct config_table *tables, size_t n);
 void config_destroy(struct config *); /* wipes secrets; NULL is fine */
