@@ -57,7 +57,8 @@ struct shown {
     int places, exponent;
 };
 
-static struct shown show(float a, int places)
+/* By printf, which is exact for every float. */
+static struct shown show_slowly(float a, int places)
 {
     char text[32];
     struct shown s = {.places = places};
@@ -72,6 +73,35 @@ static struct shown show(float a, int places)
     if (negative)
         s.exponent = -s.exponent;
     return s;
+}
+
+/* Between a thousandth and a billion 64 bits hold everything: the mantissa has 24, the power of ten
+ * at most 37, and what is shifted left is an integer below a billion. Rounds half to even, as
+ * printf does. */
+static struct shown show(float a, int places)
+{
+    static const uint64_t tens[] = {1,         10,         100,           1000,
+                                    10000,     100000,     1000000,       10000000,
+                                    100000000, 1000000000, 10000000000LL, 100000000000LL};
+    if (!(a >= 0.001F && a < 1e9F))
+        return show_slowly(a, places);
+    int decimal = 0, binary;
+    for (double scaled = (double)a; scaled < 1; scaled *= 10) /* exact for this few digits */
+        decimal--;
+    while (decimal >= 0 && a >= (float)tens[decimal + 1])
+        decimal++;
+    uint64_t top = (uint64_t)ldexpf(frexpf(a, &binary), 24), bottom = 1;
+    binary -= 24;
+    int up = places - 1 - decimal;
+    *(up < 0 ? &bottom : &top) *= tens[up < 0 ? -up : up];
+    *(binary < 0 ? &bottom : &top) <<= binary < 0 ? -binary : binary;
+    uint64_t digits = top / bottom, rest = top % bottom;
+    digits += rest * 2 > bottom || (rest * 2 == bottom && (digits & 1));
+    if (digits == tens[places]) {
+        digits /= 10;
+        decimal++;
+    }
+    return (struct shown){(uint32_t)digits, places, decimal};
 }
 
 /* Lays the digits out as printf's %g does; returns the length. */
