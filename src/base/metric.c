@@ -31,13 +31,26 @@ int metrics_register(struct metrics *m, const struct metric_row *rows, size_t n)
     return (int)(m->n - n);
 }
 
+static bool is_counter(const struct metric_row *r)
+{
+    return r->type == METRIC_COUNTER || r->type == METRIC_COUNTER_NS;
+}
+
+static bool is_time(const struct metric_row *r)
+{
+    return r->type == METRIC_COUNTER_NS || r->type == METRIC_GAUGE_NS;
+}
+
 static void write_row(const struct metric_row *r, uint64_t value, bool first, struct buf *to)
 {
     if (first)
         (void)buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n", r->name, r->help, r->name,
-                         r->type == METRIC_COUNTER ? "counter" : "gauge");
+                         is_counter(r) ? "counter" : "gauge");
     (void)buf_printf(to, r->labels[0] ? "%s{%s} " : "%s%s ", r->name, r->labels);
-    if (r->type == METRIC_COUNTER)
+    if (is_time(r))
+        (void)buf_printf(to, "%" PRIu64 ".%09" PRIu64 "\n", value / NSEC_PER_S,
+                         value % NSEC_PER_S);
+    else if (is_counter(r))
         (void)buf_printf(to, "%" PRIu64 "\n", value);
     else
         (void)buf_printf(to, "%" PRId64 "\n", (int64_t)value);

@@ -7,7 +7,12 @@
 #include "base/buf.h"
 #include "base/types.h"
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
+enum metric_type {
+    METRIC_COUNTER,
+    METRIC_GAUGE,
+    METRIC_COUNTER_NS, /* kept in nanoseconds, shown in seconds */
+    METRIC_GAUGE_NS,
+};
 
 struct metric_row {
     const char *name;   /* "slipgate_..._total"; rows of one name stand together in their table */

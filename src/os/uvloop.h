@@ -34,12 +34,10 @@ void uvloop_signal_close(struct loop_signal *); /* NULL is fine */
 
 struct uvloop_stats {
     uint64_t iterations;
-    nsec busy;         /* spent in callbacks, all in all */
-    nsec longest;      /* longest single iteration, waiting aside */
-    nsec longest_last; /* longest since uvloop_stats_roll was called last */
+    nsec busy;    /* spent in callbacks, all in all */
+    nsec longest; /* longest single iteration of the last 10 to 20 s, waiting aside */
 };
 const struct uvloop_stats *uvloop_stats(const struct uvloop *);
-void uvloop_stats_roll(struct uvloop *);
 /* Registers the loop's rows; from then on they are kept up to date. E_NOMEM, E_FULL. */
 MUST_USE int uvloop_metrics(struct uvloop *, struct metrics *);
 
