@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "base/types.h"
 
-#include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 enum cert_key_type { CERT_KEY_P256, CERT_KEY_RSA2048 };
 
@@ -32,7 +32,7 @@ struct cert_setup {
     const char *key;              /* PEM private key; "": in the certificate's own file */
     const char *password;         /* of the PFX or of the key */
     const char *default_password; /* tried after password; then the empty one */
-    const char *hostname;         /* at most CERT_HOSTNAME_MAX bytes */
+    const char *hostname;         /* at most CERT_HOSTNAME_MAX bytes; "": nothing to compare with */
     const char *public_ip;        /* IPv4 or IPv6 literal; "": none */
     enum cert_key_type key_type;
 };
@@ -52,7 +52,7 @@ struct cert_stamp {
 struct cert {
     X509 *leaf;
     EVP_PKEY *key;
-    STACK_OF(X509) * chain; /* intermediates, leaf's issuer first; may be empty */
+    STACK_OF(X509) *chain; /* intermediates, leaf's issuer first; may be empty */
     char path[CERT_PATH_MAX], key_path[CERT_PATH_MAX]; /* key_path "": no file of its own */
     struct cert_stamp stamp, key_stamp;                /* of the files as last looked at */
 };
@@ -82,9 +82,6 @@ MUST_USE int cert_save(const struct cert *c, const char *path, const char *passw
 /* The file of cert_setup's certificate: its own path or server.pfx in data_dir. E_CONFIG: too long.
  */
 MUST_USE int cert_path(char path[CERT_PATH_MAX], const struct cert_setup *setup, struct buf *why);
-
-/* Puts leaf, key and chain into ctx, for handshakes that begin from now on. E_CRYPTO. */
-MUST_USE int cert_use(const struct cert *c, SSL_CTX *ctx, struct buf *why);
 
 /* True when a file differs from when it was last looked at; cheap (one stat a file), so it may be
  * polled. A file that is missing just now does not count: it is about to be replaced. */
