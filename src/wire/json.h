@@ -36,8 +36,9 @@ struct json_val {
 MUST_USE int json_check(struct span text);
 
 /* Validates text as json_check does and, if it is an object, fills out[i] with its member names[i]
- * (JSON_ABSENT where there is none). Returns the value's type or E_FORMAT. One pass: made for the
- * datagram path. text may also be the raw of a nested object. n <= JSON_NAMES_MAX. */
+ * (JSON_ABSENT where there is none, and everywhere if it is no object). Returns the value's type or
+ * E_FORMAT, out then being worth nothing. One pass: made for the datagram path. text may also be
+ * the raw of a nested object. n <= JSON_NAMES_MAX. */
 MUST_USE int json_object(struct span text, const char *const *names, size_t n,
                          struct json_val *out);
 
@@ -45,8 +46,10 @@ MUST_USE int json_object(struct span text, const char *const *names, size_t n,
 bool json_next(struct span array, size_t *at, struct json_val *ret);
 
 /* The same for the members of an object, duplicates included, in text order; name is the text
- * between its quotes, escapes left as they are. */
+ * between its quotes, escapes left as they are; compare it with json_name_is alone, because
+ * "\u0061" is "a". */
 bool json_member(struct span object, size_t *at, struct span *name, struct json_val *ret);
+bool json_name_is(struct span name, const char *want);
 
 /* Unescapes a string value into to; returns its length in bytes, or E_LIMIT when cap is too small,
  * E_FORMAT when v is no string. Never adds a NUL; the result may hold NUL bytes (from \u0000). */
@@ -58,16 +61,17 @@ MUST_USE int json_string_view(const struct json_val *v, void *scratch, size_t ca
 /* Finite double of a number value; E_RANGE when it overflows, E_FORMAT when v is no number.
  * Independent of the process locale. */
 MUST_USE int json_double(const struct json_val *v, double *ret);
-/* Finite float, rounded to nearest; E_RANGE beyond FLT_MAX. */
+/* Finite float, rounded once, from the text; E_RANGE beyond FLT_MAX. */
 MUST_USE int json_float(const struct json_val *v, float *ret);
-/* An integer literal without fraction or exponent that fits. */
+/* An integer literal: E_FORMAT with a fraction or an exponent, E_RANGE when it does not fit. */
 MUST_USE int json_int(const struct json_val *v, int64_t *ret);
 
 /* Writing. Strings must be valid UTF-8 (CHECKed by the caller's decoder, not here); quotes,
  * backslash and control characters are escaped, everything else is written raw. Errors stay in
  * b->failed. */
 void json_put_string(struct buf *b, struct span s);
-/* Shortest of %.6g to %.9g that reads back as the same float: 66, -2, 0.8, 1e-05. f is finite. */
+/* Shortest of %.6g to %.9g that reads back as the same float: 66, -2, 0.8, 1e-05. A f that is not
+ * finite has no JSON: it fails the buffer. */
 void json_put_float(struct buf *b, float f);
 void json_put_int(struct buf *b, int64_t v);
 

@@ -234,7 +234,7 @@ static const uint8_t *value_end(const uint8_t *p, const uint8_t *end, unsigned o
     }
 }
 
-static bool name_is_escaped(struct span name, const char *want)
+bool json_name_is(struct span name, const char *want)
 {
     const uint8_t *p = name.p, *end = name.p + name.n;
     size_t left = strlen(want);
@@ -255,7 +255,7 @@ static size_t find_name(struct span name, bool escaped, const char *const *names
 {
     for (size_t i = 0; i < n; i++) {
         if (escaped) {
-            if (name_is_escaped(name, names[i]))
+            if (json_name_is(name, names[i]))
                 return i;
         } else if ((name.n == 0 || names[i][0] == (char)name.p[0]) &&
                    strncmp(names[i], (const char *)name.p, name.n) == 0 &&

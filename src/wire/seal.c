@@ -124,8 +124,8 @@ static int cbc_restart(struct box *b)
 }
 
 /* The context chains on from packet to packet. Putting the difference between where it stands and
- * the wanted IV on the first block gives the same bytes as setting the IV, for a third of the cost
- * of a packet less. n: whole blocks, padded, in place. */
+ * the wanted IV on the first block gives the same bytes as setting the IV would, which alone costs
+ * a third of a packet. n: whole blocks, padded, in place. */
 static int cbc_encrypt(struct box *b, const uint8_t *iv, uint8_t *text, size_t n)
 {
     int done = 0;
@@ -255,6 +255,10 @@ static int seal_gcm(struct sealer *s, uint8_t *to, size_t n)
 {
     EVP_CIPHER_CTX *c = s->box.cipher;
     uint8_t nonce[NONCE], *text = to + SEAL_HEADER;
+    OSSL_PARAM tag[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, text + n, TAG),
+        OSSL_PARAM_construct_end(),
+    };
     int done = 0;
     put_header(s, to);
     nonce_of(&s->box, to, nonce);
@@ -262,7 +266,7 @@ static int seal_gcm(struct sealer *s, uint8_t *to, size_t n)
               EVP_EncryptUpdate(c, NULL, &done, to, SEAL_HEADER) == 1 &&
               (n == 0 || EVP_EncryptUpdate(c, text, &done, text, (int)n) == 1) &&
               EVP_EncryptFinal_ex(c, text + n, &done) == 1 &&
-              EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, TAG, text + n) == 1;
+              EVP_CIPHER_CTX_get_params(c, tag) == 1;
     return ok ? 0 : E_CRYPTO;
 }
 
