@@ -1,5 +1,5 @@
-/* Password hashing off the loop: answers ASK_HASH_MAKE and ASK_HASH_VERIFY from threads of its own that
- * run at lower priority than the loop.
+/* Password hashing off the loop: answers ASK_HASH_MAKE and ASK_HASH_VERIFY from threads of its own
+ * that run at lower priority than the loop.
  *
  * The queue is bounded by time: submit says E_BUSY when the work already queued is expected to take
  * longer than queue_max_s (from a moving average of what hashing costs here now), and an ask that
@@ -38,12 +38,13 @@ extern const struct config_row hash_config[3];
 /* loop, log, metrics and entropy must outlive it. E_RANGE, E_NOMEM, or what the loop says. */
 MUST_USE int hash_create(struct hash **ret, struct loop *, const struct hash_cfg *);
 
-/* Answers what is queued without hashing it (E_BUSY), lets running hashes finish, ends the threads. It
- * ends with the loop's pool_close: where that returns after the last job, so does this. NULL is fine. */
+/* Answers what is queued without hashing it (E_BUSY), lets running hashes finish, ends the threads;
+ * all answers come before it returns. NULL is fine. */
 void hash_destroy(struct hash *);
 
-/* Where asks go; lives as long as the hash. Besides the codes in core/ask.h an answer may be E_RANGE
- * (MAKE of a password that bcrypt cannot hold) or E_FORMAT (VERIFY against an unknown scheme). */
+/* Where asks go; lives as long as the hash. Besides the codes in core/ask.h an answer may be
+ * E_RANGE (MAKE of a password that bcrypt cannot hold) or E_FORMAT (VERIFY against an unknown
+ * scheme). */
 struct ask_port *hash_port(struct hash *);
 
 /* For asks submitted from now on. E_RANGE. */

@@ -33,10 +33,10 @@ extern const struct config_row store_config[1];
 
 /* Opens the database, making its file (mode 0600) and the last folder of its path (0700) where they
  * are missing, claims it for this process until store_close, and brings its schema up to date.
- * Blocks: for the start of the program. cfg and its texts are borrowed until return, but log, metrics
- * and loop must outlive the store. E_CONFIG (the url), E_BUSY (another process has the database),
- * E_SUPPORT (it is newer than this program, or not ours), E_STORE, E_NOMEM; why then says what is
- * wrong in one line without a full stop. */
+ * Blocks: for the start of the program. cfg and its texts are borrowed until return, but log,
+ * metrics and loop must outlive the store. E_CONFIG (the url), E_BUSY (another process has the
+ * database), E_SUPPORT (it is newer than this program, or not ours), E_STORE, E_NOMEM; why then
+ * says what is wrong in one line without a full stop. */
 MUST_USE int store_create(struct store **ret, struct loop *, const struct store_cfg *,
                           struct buf *why);
 
@@ -45,12 +45,12 @@ MUST_USE int store_create(struct store **ret, struct loop *, const struct store_
  * prefers the exact name and then the oldest account that differs in letter case only. */
 struct ask_port *store_port(struct store *);
 
-/* False from a failure of the database (disk full, I/O error, corruption, locked out) until it takes
- * writes again. Asks are still tried meanwhile, because reading often goes on. */
+/* False from a failure of the database (disk full, I/O error, corruption, locked out) until it
+ * takes writes again. Asks are still tried meanwhile, because reading often goes on. */
 bool store_ready(const struct store *);
 
-/* Takes no more asks, answers every one that was accepted, closes the file, frees the store. It ends
- * with the loop's pool_close: where that returns after the last job, so does this. NULL is fine. */
+/* Takes no more asks, answers every one that was accepted (before it returns), closes the file,
+ * frees the store. NULL is fine. */
 void store_close(struct store *);
 
 #endif

@@ -1,0 +1,289 @@
+#include "store/sql_sqlite.h"
+
+#include "base/check.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdio.h>
+
+#define APPLICATION_ID  0x534c4754 /* "SLGT" */
+#define BUSY_TIMEOUT_MS 5000       /* somebody's backup or shell, never a second server */
+
+struct sqlite {
+    struct sql sql;
+    sqlite3 *db;
+    const struct sql_statement *statements;
+    size_t n;
+    sqlite3_stmt **prepared; /* n, made on first use */
+};
+
+static struct sqlite *of(struct sql *sql)
+{
+    return CONTAINER_OF(sql, struct sqlite, sql);
+}
+
+static int class_of(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG: return E_REFUSED;
+    case SQLITE_FULL: return E_FULL;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_NOMEM: return E_BUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return E_FORMAT;
+    default: return E_IO;
+    }
+}
+
+static int fail(struct sqlite *s, int code)
+{
+    snprintf(s->sql.error, sizeof s->sql.error, "%s (SQLite %d, errno %d)", sqlite3_errmsg(s->db),
+             sqlite3_extended_errcode(s->db), sqlite3_system_errno(s->db));
+    return class_of(code);
+}
+
+static int prepare(struct sqlite *s, const char *text, bool keep, sqlite3_stmt **ret)
+{
+    unsigned flags = keep ? SQLITE_PREPARE_PERSISTENT : 0;
+    int code = sqlite3_prepare_v3(s->db, text, -1, flags, ret, NULL);
+    return code == SQLITE_OK ? 0 : fail(s, code);
+}
+
+/* SQLite numbers "$2" by where it first appears, not by its digit. */
+static void check_parameters(sqlite3_stmt *st)
+{
+    for (int i = 1; i <= sqlite3_bind_parameter_count(st); i++) {
+        const char *name = sqlite3_bind_parameter_name(st, i);
+        CHECK(name && name[0] == '$' && name[1] == '0' + i && name[2] == '\0');
+    }
+}
+
+static int bind(struct sqlite *s, sqlite3_stmt *st, const struct sql_value *v, size_t n)
+{
+    CHECK((size_t)sqlite3_bind_parameter_count(st) == n);
+    for (size_t i = 0; i < n; i++) {
+        int at = (int)i + 1, code = SQLITE_OK;
+        switch (v[i].type) {
+        case SQL_NULL: code = sqlite3_bind_null(st, at); break;
+        case SQL_INT: code = sqlite3_bind_int64(st, at, v[i].u.i); break;
+        case SQL_TEXT:
+            CHECK(v[i].u.text.p || v[i].u.text.n == 0);
+            code = sqlite3_bind_text64(st, at, v[i].u.text.p ? (const char *)v[i].u.text.p : "",
+                                       v[i].u.text.n, SQLITE_STATIC, SQLITE_UTF8);
+            break;
+        }
+        if (code != SQLITE_OK)
+            return fail(s, code);
+    }
+    return 0;
+}
+
+static int give_row(sqlite3_stmt *st, sql_row_fn row, void *ctx)
+{
+    struct sql_value v[SQL_VALUES_MAX];
+    size_t n = (size_t)sqlite3_column_count(st);
+    CHECK(n <= SQL_VALUES_MAX);
+    for (size_t i = 0; i < n; i++) {
+        int at = (int)i, type = sqlite3_column_type(st, at);
+        if (type == SQLITE_NULL) {
+            v[i] = (struct sql_value){SQL_NULL, {0}};
+        } else if (type == SQLITE_INTEGER) {
+            v[i] = SQL_VALUE_INT(sqlite3_column_int64(st, at));
+        } else {
+            const unsigned char *p = sqlite3_column_text(st, at);
+            v[i] = SQL_VALUE_TEXT(span_of(p, (size_t)sqlite3_column_bytes(st, at)));
+        }
+    }
+    return row(ctx, v, n);
+}
+
+/* To the end even when the rows are not wanted any more: a statement that writes is to be whole. */
+static int step(struct sqlite *s, sqlite3_stmt *st, sql_row_fn row, void *ctx)
+{
+    int rc = 0, code;
+    while ((code = sqlite3_step(st)) == SQLITE_ROW)
+        if (row && rc == 0)
+            rc = give_row(st, row, ctx);
+    return code == SQLITE_DONE ? rc : fail(s, code);
+}
+
+static int run(struct sql *sql, size_t i, const struct sql_value *v, size_t n, sql_row_fn row,
+               void *ctx)
+{
+    struct sqlite *s = of(sql);
+    CHECK(i < s->n);
+    int rc = 0;
+    if (!s->prepared[i]) {
+        rc = prepare(s, s->statements[i].text, true, &s->prepared[i]);
+        if (rc)
+            return rc;
+        check_parameters(s->prepared[i]);
+        CHECK(s->statements[i].write == !sqlite3_stmt_readonly(s->prepared[i]));
+    }
+    rc = bind(s, s->prepared[i], v, n);
+    if (rc == 0)
+        rc = step(s, s->prepared[i], row, ctx);
+    (void)sqlite3_reset(s->prepared[i]);
+    (void)sqlite3_clear_bindings(s->prepared[i]);
+    return rc;
+}
+
+static int script(struct sql *sql, const char *text)
+{
+    struct sqlite *s = of(sql);
+    int code = sqlite3_exec(s->db, text, NULL, NULL, NULL);
+    return code == SQLITE_OK ? 0 : fail(s, code);
+}
+
+static int query(struct sql *sql, const char *text, sql_row_fn row, void *ctx)
+{
+    struct sqlite *s = of(sql);
+    sqlite3_stmt *st = NULL;
+    int rc = prepare(s, text, false, &st);
+    if (rc == 0)
+        rc = step(s, st, row, ctx);
+    (void)sqlite3_finalize(st);
+    return rc;
+}
+
+static int begin(struct sql *sql)
+{
+    return script(sql, "BEGIN IMMEDIATE");
+}
+
+static int commit(struct sql *sql)
+{
+    return script(sql, "COMMIT");
+}
+
+static void rollback(struct sql *sql)
+{
+    /* Some failures have rolled back already, and the words of the failure are to stay. */
+    if (!sqlite3_get_autocommit(of(sql)->db))
+        (void)sqlite3_exec(of(sql)->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static int is_ok(void *ctx, const struct sql_value *v, size_t n)
+{
+    struct sql *sql = ctx;
+    if (n == 1 && v[0].type == SQL_TEXT && span_eq(v[0].u.text, SPAN_LIT("ok")))
+        return 0;
+    if (n == 1 && v[0].type == SQL_TEXT)
+        snprintf(sql->error, sizeof sql->error, "damaged: %.*s",
+                 (int)(v[0].u.text.n < SQL_ERROR_MAX ? v[0].u.text.n : SQL_ERROR_MAX),
+                 (const char *)v[0].u.text.p);
+    return E_FORMAT;
+}
+
+static int verify(struct sql *sql)
+{
+    return query(sql, "PRAGMA quick_check(1)", is_ok, sql);
+}
+
+static void close_db(struct sql *sql)
+{
+    struct sqlite *s = of(sql);
+    for (size_t i = 0; i < s->n; i++)
+        (void)sqlite3_finalize(s->prepared[i]);
+    CHECK(sqlite3_close(s->db) == SQLITE_OK); /* statements left open would say otherwise */
+    mem_free(s->prepared);
+    mem_free(s);
+}
+
+static const struct sql_ops ops = {
+    .id_column = "INTEGER PRIMARY KEY AUTOINCREMENT",
+    .run = run,
+    .script = script,
+    .query = query,
+    .begin = begin,
+    .commit = commit,
+    .rollback = rollback,
+    .verify = verify,
+    .close = close_db,
+};
+
+static int take_int(void *ctx, const struct sql_value *v, size_t n)
+{
+    if (n != 1 || v[0].type != SQL_INT)
+        return E_FORMAT;
+    *(int64_t *)ctx = v[0].u.i;
+    return 0;
+}
+
+static int is_wal(void *ctx, const struct sql_value *v, size_t n)
+{
+    (void)ctx;
+    return n == 1 && v[0].type == SQL_TEXT && span_eq(v[0].u.text, SPAN_LIT("wal")) ? 0 : E_IO;
+}
+
+/* Ours, or empty and then made ours. */
+static int identify(struct sql *sql)
+{
+    int64_t id = 0, tables = 0;
+    int rc = query(sql, "PRAGMA application_id", take_int, &id);
+    if (rc == 0)
+        rc = query(sql, "SELECT count(*) FROM sqlite_master", take_int, &tables);
+    if (rc || id == APPLICATION_ID)
+        return rc;
+    if (id != 0 || tables != 0) {
+        snprintf(sql->error, sizeof sql->error, "it is the database of another program");
+        return E_SUPPORT;
+    }
+    char text[64];
+    snprintf(text, sizeof text, "PRAGMA application_id = %d", APPLICATION_ID);
+    return script(sql, text);
+}
+
+static int set_up(struct sqlite *s)
+{
+    struct sql *sql = &s->sql;
+    (void)sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    if (sqlite3_db_readonly(s->db, "main") == 1) {
+        snprintf(sql->error, sizeof sql->error, "it cannot be written to");
+        return E_IO;
+    }
+    int rc = script(sql, "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON;"
+                         "PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;");
+    if (rc == 0)
+        rc = identify(sql);
+    if (rc)
+        return rc;
+    snprintf(sql->error, sizeof sql->error, "its file system cannot hold a write-ahead log");
+    rc = query(sql, "PRAGMA journal_mode = WAL", is_wal, NULL);
+    if (rc == 0)
+        rc = script(sql, "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864");
+    return rc;
+}
+
+int sql_sqlite_open(struct sql **ret, const char *path, const struct sql_statement *statements,
+                    size_t n, struct buf *why)
+{
+    struct sqlite *s = mem_zalloc(1, sizeof *s);
+    sqlite3_stmt **prepared = mem_zalloc(n, sizeof *prepared);
+    if (!s || !prepared) {
+        mem_free(s);
+        mem_free(prepared);
+        return E_NOMEM;
+    }
+    *s = (struct sqlite){{.ops = &ops}, NULL, statements, n, prepared};
+    /* No mutex: one thread at a time. No CREATE: a file that vanished is not replaced by an empty
+     * one. */
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int code = sqlite3_open_v2(path, &s->db, flags, NULL);
+    int rc = code == SQLITE_OK ? set_up(s) : s->db ? fail(s, code) : E_NOMEM;
+    if (rc) {
+        (void)buf_printf(why, "cannot open %s: %s", path, s->sql.error);
+        close_db(&s->sql);
+        return rc;
+    }
+    *ret = &s->sql;
+    return 0;
+}
