@@ -31,6 +31,11 @@ static inline void list_push_back(struct list *head, struct list *node)
     head->prev = node;
 }
 
+static inline void list_push_front(struct list *head, struct list *node)
+{
+    list_push_back(head->next, node);
+}
+
 /* Fine for a node that is in no list. */
 static inline void list_remove(struct list *node)
 {

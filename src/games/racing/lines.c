@@ -1,0 +1,122 @@
+/* Lines are strictly in order: while a login is pending nothing behind it is looked at, the edge
+ * keeps the bytes and stops reading, and TCP does the rest. A BATCH whose element must wait is not
+ * consumed; it is read again later, and batch_done says how many of its elements are behind us. */
+#include "games/racing/lines.h"
+
+#include "base/err.h"
+#include "games/racing/commands.h"
+#include "games/racing/replies.h"
+#include "games/racing/sessions.h"
+#include "wire/json.h"
+#include "wire/line.h"
+
+#define BATCH_MAX 32u
+
+/* Whether the next command may be handled now; if not, the link is paused until it may. */
+static bool rate_allows(struct racing *g, struct now now, struct session *s)
+{
+    if (bucket_take(&s->commands, &g->set.commands, now.mono))
+        return true;
+    nsec when = now.mono + bucket_wait(&s->commands, &g->set.commands, now.mono);
+    timerq_set(&g->resumes, &s->resume, when);
+    host_pause(g->host, s->link);
+    host_wake(g->host, when);
+    return false;
+}
+
+static bool stopped(const struct session *s)
+{
+    return s->ending || s->waiting != WAIT_NOTHING || s->resume.set;
+}
+
+/* Elements of the array from batch_done on; false when one has to wait. */
+static bool batch_elements(struct racing *g, struct now now, struct session *s, struct span array)
+{
+    struct json_val v;
+    uint32_t i = 0;
+    for (size_t at = 0; json_next(array, &at, &v); i++) {
+        if (i < s->batch_done)
+            continue;
+        if (stopped(s) || !rate_allows(g, now, s))
+            return false;
+        s->batch_done++;
+        command_handle(g, now, s, v.raw, true);
+    }
+    return !stopped(s);
+}
+
+static uint32_t count_elements(struct span array)
+{
+    struct json_val v;
+    uint32_t n = 0;
+    for (size_t at = 0; n <= BATCH_MAX && json_next(array, &at, &v);)
+        n++;
+    return n;
+}
+
+/* True when the line is done with, false when it has to be seen again. */
+static bool batch(struct racing *g, struct now now, struct session *s, struct span line)
+{
+    static const char *const names[] = {"messages"};
+    struct json_val v[ARRAY_LEN(names)];
+    if (json_object(line, names, ARRAY_LEN(names), v) != JSON_OBJECT || v[0].type != JSON_ARRAY) {
+        reply_error(g, s, "Invalid JSON format");
+        return true;
+    }
+    if (count_elements(v[0].raw) > BATCH_MAX) {
+        reply_error(g, s, "Too many messages in one BATCH. The limit is 32.");
+        return true;
+    }
+    if (!batch_elements(g, now, s, v[0].raw))
+        return false;
+    s->batch_done = 0;
+    return true;
+}
+
+/* True when the line is done with. */
+static bool line_in(struct racing *g, struct now now, struct session *s, struct span line)
+{
+    bool going_on = s->batch_done > 0; /* it is a BATCH and was charged for already */
+    if (!going_on && !rate_allows(g, now, s))
+        return false;
+    if (going_on || command_handle(g, now, s, line, false) == COMMAND_BATCH)
+        return batch(g, now, s, line);
+    return true;
+}
+
+size_t lines_in(struct racing *g, struct now now, struct session *s, struct span bytes)
+{
+    struct span rest = bytes, line;
+    size_t used;
+    while (!stopped(s)) {
+        int rc = line_next(rest, g->set.line_max, &line, &used);
+        if (rc == E_MORE)
+            break;
+        if (rc) {
+            reply_error(g, s, "Message too long");
+            session_end(g, s, CLOSE_PROTOCOL);
+            break;
+        }
+        session_touch(g, s, now);
+        if (!line_in(g, now, s, line) && !s->ending)
+            break;
+        rest = span_skip(rest, used);
+    }
+    return s->ending ? bytes.n : bytes.n - rest.n;
+}
+
+void lines_resume(struct racing *g, struct session *s)
+{
+    s->waiting = WAIT_NOTHING;
+    host_resume(g->host, s->link);
+}
+
+void lines_due(struct racing *g, struct now now)
+{
+    struct timer *t;
+    while ((t = timerq_pop(&g->resumes, now.mono))) {
+        struct session *s = CONTAINER_OF(t, struct session, resume);
+        session_touch(g, s, now); /* what waits here is the server's doing, not silence */
+        host_resume(g->host, s->link);
+    }
+}

@@ -1,0 +1,81 @@
+#include "games/racing/rooms.h"
+
+#include "base/check.h"
+#include "base/err.h"
+
+int room_create(struct racing *g, struct session *s, struct span name, struct room **ret)
+{
+    CHECK(ref_is_none(s->room) && name.n <= RACING_NAME_MAX);
+    if (g->rooms.live >= g->set.max_rooms)
+        return E_FULL;
+    struct ref self;
+    struct room *r = slots_add(&g->rooms, &self);
+    if (!r)
+        return E_FULL;
+    r->self = self;
+    id_make(g->host, r->id);
+    int rc = hmap_put(&g->room_by_id, r->id, ref_pack(self));
+    if (rc) {
+        slots_del(&g->rooms, self);
+        return rc;
+    }
+    memcpy(r->name, name.p, name.n);
+    r->name_n = (uint8_t)name.n;
+    list_init(&r->members);
+    r->host = s->self;
+    room_join(g, r, s);
+    host_count(g->host, M_ROOMS_CREATED, 1);
+    LOG(g->host->log, &log_room_created, LF_SPAN("room", span_of(r->id, 8)),
+        LF_SPAN("name", span_of(r->name, r->name_n)), LF_SPAN("player", session_name(s)));
+    *ret = r;
+    return 0;
+}
+
+struct room *room_find(const struct racing *g, struct span id)
+{
+    uint64_t v;
+    if (id.n != ID_LEN || !hmap_get(&g->room_by_id, id.p, &v))
+        return NULL;
+    return room_get(g, ref_unpack(v));
+}
+
+bool room_admits(const struct racing *g, const struct room *r, const struct session *s)
+{
+    return !r->active && r->members_n < g->set.room_size && !ref_eq(s->room, r->self);
+}
+
+void room_join(struct racing *g, struct room *r, struct session *s)
+{
+    (void)g;
+    CHECK(ref_is_none(s->room));
+    list_push_back(&r->members, &s->in_room);
+    r->members_n++;
+    s->room = r->self;
+}
+
+static void remove_room(struct racing *g, struct room *r)
+{
+    LOG(g->host->log, &log_room_removed, LF_SPAN("room", span_of(r->id, 8)));
+    (void)hmap_del(&g->room_by_id, r->id);
+    slots_del(&g->rooms, r->self);
+}
+
+void room_leave(struct racing *g, struct session *s)
+{
+    struct room *r = room_get(g, s->room);
+    if (!r)
+        return;
+    list_remove(&s->in_room);
+    s->room = REF_NONE;
+    if (--r->members_n == 0)
+        remove_room(g, r);
+    else if (ref_eq(r->host, s->self))
+        r->host = room_member(r->members.next)->self;
+}
+
+struct spawn room_spawn(uint32_t i)
+{
+    static const int8_t x[20] = {66, 60, 54, 47,  41,  35,  28,  22,  16,  9,
+                                 3,  -3, -9, -15, -22, -28, -34, -41, -47, -54};
+    return (struct spawn){x[i % ARRAY_LEN(x)], -2.0f, 0.8f};
+}
