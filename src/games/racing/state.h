@@ -113,6 +113,7 @@ struct racing {
     struct timerq resumes;
     struct logins *logins;
     struct addr_limit strangers;
+    struct exempt exempt;        /* from strangers and the login delay */
     struct bucket trials, scans; /* work spent on finding unknown senders */
     struct gzip *gzip;
     struct buf out;     /* one reply while it is written */

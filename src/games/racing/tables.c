@@ -45,7 +45,7 @@ const struct metric_row racing_metrics[M_ROWS] = {
          "First blocks decrypted to find the sender of a datagram from an unknown endpoint."},
 };
 
-const struct config_row racing_config[] = {
+const struct config_row racing_config[RACING_CONFIG_ROWS] = {
     {"racing.port", CONFIG_INT, "443", 0, 65535, NULL, CONFIG_RESTART,
      "Port of TLS over TCP and of UDP; 0 turns the service off."},
     {"racing.bind", CONFIG_TEXT, "0.0.0.0", 1, 60, NULL, CONFIG_RESTART,
@@ -99,7 +99,6 @@ const struct config_row racing_config[] = {
     {"racing.udp_any_address", CONFIG_BOOL, "false", 0, 0, NULL, CONFIG_LIVE,
      "Accept sealed datagrams of a session from another address than its TCP connection's."},
 };
-const size_t racing_config_n = ARRAY_LEN(racing_config);
 
 const struct log_row
     log_session_open = {LOG_INFO, "racing.session_open", "session opened"},

@@ -1,0 +1,314 @@
+/* A datagram is opened by whoever it may be from: the session of its endpoint; for the negotiated
+ * cipher the session of its connection id; for one in the clear the session it names; and else,
+ * within a budget, sessions whose TCP peer has the same address, those without an endpoint first.
+ * Whoever opened it must also be named in it. Nothing invalid is ever answered. */
+#include "games/racing/datagrams.h"
+
+#include "base/err.h"
+#include "games/racing/rooms.h"
+#include "games/racing/sessions.h"
+#include "games/racing/update.h"
+
+#define INFLATED_MAX 8192u
+#define DATAGRAM_MAX 1472u
+
+/* What looking for an unknown sender may cost, whoever causes it: first blocks tried per second,
+ * and walks over sessions of other addresses per second. */
+#define TRIALS_PER_S 200000u
+#define TRIALS_BURST 20000u
+#define SCANS_PER_S  200u
+#define SCANS_BURST  200u
+
+static void count(struct racing *g, enum racing_metric row)
+{
+    host_count(g->host, row, 1);
+}
+
+/* The JSON text of a plaintext: itself, or what it inflates to. Empty when it is neither. */
+static struct span json_text(struct racing *g, struct span plain)
+{
+    if (!gzip_is(plain))
+        return plain;
+    uint8_t *to = arena_take(&g->batch, INFLATED_MAX);
+    int n = to ? gzip_inflate(g->gzip, plain, to, INFLATED_MAX) : E_FULL;
+    if (to)
+        arena_give(&g->batch, INFLATED_MAX - (n > 0 ? (size_t)n : 0));
+    return n > 0 ? span_of(to, (size_t)n) : SPAN_NULL;
+}
+
+/* Opens with the session's key and reads the message. 0, or why not. */
+static int open_sealed(struct racing *g, struct session *s, const struct dgram *d, struct update *u)
+{
+    uint8_t *to = arena_take(&g->batch, d->bytes.n);
+    if (!to)
+        return E_FULL;
+    int n = opener_open(s->opener, d->bytes, to, d->bytes.n);
+    arena_give(&g->batch, d->bytes.n - (n > 0 ? (size_t)n : 0));
+    if (n < 0)
+        return n;
+    int rc = update_parse(json_text(g, span_of(to, (size_t)n)), u);
+    if (rc)
+        return rc;
+    return span_eq(u->session_id, span_of(s->id, ID_LEN)) ? 0 : E_AUTH;
+}
+
+/* ---- accepting ---- */
+
+/* Relays to the other members, each sealed as its own last datagram came. */
+static void relay(struct racing *g, struct session *s, const struct update *u, const struct room *r)
+{
+    struct span text = u->text;
+    if (u->rewrite) {
+        size_t room = u->text.n + 512;
+        uint8_t *to = arena_take(&g->batch, room);
+        struct buf b = {.p = to, .cap = room, .max = room};
+        if (!to)
+            return;
+        update_rewrite(u, span_of(s->id, ID_LEN), &b);
+        if (b.failed)
+            return;
+        text = buf_span(&b);
+    }
+    LIST_EACH (node, &r->members) {
+        struct session *m = room_member(node);
+        if (m == s || !m->has_path)
+            continue;
+        struct seal_ref seal = m->aead || m->sealed_seen ? m->seal : g->plain_seal;
+        uint64_t key = (uint64_t)s->self.slot << 1 | (u->kind == UPDATE_INPUT);
+        if (host_dgram(g->host, &m->path, text, seal, DGRAM_LATEST, key) == 0)
+            count(g, M_DELIVERIES);
+    }
+}
+
+static bool wrong_room(const struct update *u, const struct room *r)
+{
+    if (u->room_id.type == JSON_ABSENT || u->room_id.type == JSON_NULL)
+        return false;
+    uint8_t scratch[ID_LEN];
+    struct span id;
+    return !r || json_string_view(&u->room_id, scratch, sizeof scratch, &id) < 0 ||
+           !span_eq(id, span_of(r->id, ID_LEN));
+}
+
+/* s is verified to be the sender. */
+static void accept(struct racing *g, struct now now, struct session *s, const struct dgram *d,
+                   const struct update *u)
+{
+    const struct room *r = room_get(g, s->room);
+    if (wrong_room(u, r)) {
+        count(g, M_DGRAM_ROOM);
+        return;
+    }
+    if (!(s->has_path && addr_eq(&s->path.peer, &d->path.peer) && s->path.sock == d->path.sock) &&
+        session_set_path(g, s, &d->path))
+        return;
+    s->path.local = d->path.local;
+    count(g, M_DGRAM_ACCEPTED);
+    session_touch(g, s, now);
+    if (u->kind == UPDATE_POSITION) {
+        memcpy(s->position, u->position, sizeof s->position);
+        memcpy(s->rotation, u->rotation, sizeof s->rotation);
+    }
+    if (r)
+        relay(g, s, u, r);
+}
+
+/* Whether a sealed datagram of s may come from there. */
+static bool address_allowed(const struct racing *g, const struct session *s,
+                            const struct addr *from)
+{
+    if (addr_same_host(from, &s->peer) || g->set.any_address)
+        return true;
+    if (s->udp_host.family != ADDR_NONE)
+        return addr_same_host(from, &s->udp_host);
+    return !addr_same_family(from, &s->peer);
+}
+
+static void accept_sealed(struct racing *g, struct now now, struct session *s,
+                          const struct dgram *d, const struct update *u)
+{
+    if (!address_allowed(g, s, &d->path.peer)) {
+        count(g, M_DGRAM_MOVED);
+        return;
+    }
+    if (!addr_same_host(&d->path.peer, &s->peer))
+        s->udp_host = d->path.peer; /* pinned: no third address for this session */
+    s->sealed_seen = true;
+    accept(g, now, s, d, u);
+}
+
+static void refuse_sealed(struct racing *g, int rc)
+{
+    count(g, rc == E_AUTH ? M_DGRAM_FORGED : rc == E_REPLAY ? M_DGRAM_REPLAYED : M_DGRAM_MALFORMED);
+}
+
+/* ---- finding the sender ---- */
+
+static bool can_open_document(const struct session *s)
+{
+    return s->authenticated && s->opener && !s->aead;
+}
+
+/* Whether a first block looks like the start of a message: JSON, or gzip. Wrong keys give noise. */
+static bool looks_like_text(const uint8_t b[16])
+{
+    return b[0] == '{' || (b[0] == 0x1f && b[1] == 0x8b) || b[0] == ' ' || b[0] == '\n' ||
+           b[0] == '\r' || b[0] == '\t';
+}
+
+/* Tries one candidate; true when it is the sender (and was dealt with). */
+static bool try_candidate(struct racing *g, struct now now, struct session *s,
+                          const struct dgram *d)
+{
+    uint8_t first[16];
+    struct update u;
+    count(g, M_TRIALS);
+    if (opener_peek(s->opener, d->bytes, first) || !looks_like_text(first) ||
+        open_sealed(g, s, d, &u))
+        return false;
+    if (bucket_take(&s->datagrams, &g->set.datagrams, now.mono))
+        accept_sealed(g, now, s, d, &u);
+    else
+        count(g, M_DGRAM_RATE);
+    return true;
+}
+
+static bool trial_allowed(struct racing *g, struct now now)
+{
+    struct rate r = rate_of(TRIALS_PER_S, TRIALS_BURST);
+    return bucket_take(&g->trials, &r, now.mono);
+}
+
+/* A sealed datagram whose endpoint is new: same address first, then, where the address may differ,
+ * everybody else. */
+static void find_sender(struct racing *g, struct now now, const struct dgram *d)
+{
+    struct host_group *h = session_group(g, &d->path.peer);
+    if (h)
+        LIST_EACH (node, &h->sessions) {
+            struct session *s = CONTAINER_OF(node, struct session, in_group);
+            if (can_open_document(s) && trial_allowed(g, now) && try_candidate(g, now, s, d))
+                return;
+        }
+    struct rate scans = rate_of(SCANS_PER_S, SCANS_BURST);
+    if (!bucket_take(&g->scans, &scans, now.mono)) {
+        count(g, M_DGRAM_UNKNOWN);
+        return;
+    }
+    LIST_EACH (node, &g->by_activity) {
+        struct session *s = CONTAINER_OF(node, struct session, by_activity);
+        if (s->group != h && can_open_document(s) && address_allowed(g, s, &d->path.peer) &&
+            trial_allowed(g, now) && try_candidate(g, now, s, d))
+            return;
+    }
+    count(g, M_DGRAM_UNKNOWN);
+}
+
+/* ---- the three forms ---- */
+
+static void aead_in(struct racing *g, struct now now, const struct dgram *d, struct session *s)
+{
+    struct update u;
+    int rc = open_sealed(g, s, d, &u);
+    if (rc)
+        refuse_sealed(g, rc);
+    else
+        accept_sealed(g, now, s, d, &u);
+}
+
+/* known: the session of the endpoint, or NULL. */
+static void document_in(struct racing *g, struct now now, const struct dgram *d,
+                        struct session *known)
+{
+    struct update u;
+    int rc = E_AUTH;
+    if (g->set.require_aead) {
+        count(g, M_DGRAM_PLAIN);
+        return;
+    }
+    if (known && can_open_document(known)) {
+        rc = open_sealed(g, known, d, &u);
+        if (rc == 0) {
+            accept_sealed(g, now, known, d, &u);
+            return;
+        }
+    }
+    /* A client that signed in again may use its old port: others of its address are tried too. */
+    if (known && known->group->n == 1)
+        refuse_sealed(g, rc);
+    else
+        find_sender(g, now, d);
+}
+
+/* In the clear: the session is the one named, and only that session's rules count. */
+static void plain_in(struct racing *g, struct now now, const struct dgram *d, struct session *known)
+{
+    struct update u;
+    struct span text = d->bytes;
+    if (update_parse(json_text(g, text), &u)) {
+        count(g, M_DGRAM_MALFORMED);
+        return;
+    }
+    struct session *s = session_by_id(g, u.session_id);
+    if (!s || !s->authenticated) {
+        count(g, M_DGRAM_UNKNOWN);
+        return;
+    }
+    bool over = g->set.plaintext == PLAINTEXT_OFF || s->aead || g->set.require_aead ||
+                (g->set.plaintext == PLAINTEXT_UNTIL_ENCRYPTED && s->sealed_seen);
+    bool elsewhere = !addr_same_host(&d->path.peer, &s->peer) ||
+                     (s->has_path && !addr_eq(&s->path.peer, &d->path.peer));
+    if (over || elsewhere) {
+        count(g, over ? M_DGRAM_PLAIN : M_DGRAM_MOVED);
+        return;
+    }
+    if (known != s && !bucket_take(&s->datagrams, &g->set.datagrams, now.mono)) {
+        count(g, M_DGRAM_RATE);
+        return;
+    }
+    accept(g, now, s, d, &u);
+}
+
+static bool looks_plain(struct span b)
+{
+    return b.p[0] == '{' || b.p[0] <= ' ' || gzip_is(b);
+}
+
+static void datagram_in(struct racing *g, struct now now, const struct dgram *d)
+{
+    const uint8_t *conn_id = NULL;
+    if (d->bytes.n == 0 || d->bytes.n > DATAGRAM_MAX) {
+        count(g, M_DGRAM_MALFORMED);
+        return;
+    }
+    struct session *s = session_by_endpoint(g, &d->path);
+    if (seal_is_aead(d->bytes, &conn_id)) {
+        /* Found by its connection id, which only its owner and the server were told. */
+        s = session_by_conn(g, conn_id);
+    }
+    bool allowed =
+        s ? bucket_take(&s->datagrams, &g->set.datagrams, now.mono)
+          : exempt_has(&g->exempt, &d->path.peer) ||
+                addr_limit_take(&g->strangers, &d->path.peer, &g->set.strangers, now.mono);
+    if (!allowed) {
+        count(g, M_DGRAM_RATE);
+        return;
+    }
+    if (conn_id && s)
+        aead_in(g, now, d, s);
+    else if (conn_id)
+        count(g, M_DGRAM_UNKNOWN);
+    else if (seal_is_cbc(d->bytes))
+        document_in(g, now, d, s);
+    else if (looks_plain(d->bytes))
+        plain_in(g, now, d, s);
+    else
+        count(g, M_DGRAM_MALFORMED);
+}
+
+void datagrams_in(struct racing *g, struct now now, const struct dgram *d, size_t n)
+{
+    arena_reset(&g->batch);
+    for (size_t i = 0; i < n; i++)
+        datagram_in(g, now, &d[i]);
+}
