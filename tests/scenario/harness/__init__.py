@@ -1,0 +1,1 @@
+"""What the scenario tests stand on: the server as a process, and a client written from the protocol's document."""

@@ -1,0 +1,128 @@
+"""Password hashing runs beside the loop; what a client sent after its login still waits for it."""
+import time
+
+from harness.messages import BUSY, BYE_OK, NAME_TAKEN, PONG, auth_ok, name_ok, wire
+from harness.player import Closed
+
+SETTINGS = {"accounts.password_cost": 10}
+
+
+def lines(*messages):
+    return b"".join(wire(message) + b"\n" for message in messages)
+
+
+def test_lines_behind_a_login_are_answered_after_it(connect, unique):
+    player, name = connect(), unique()
+    player.send_raw(lines({"command": "NAME", "name": name, "password": "x"},
+                          {"command": "PING"}, {"command": "LIST_ROOMS"}))
+    assert player.line() == name_ok(name)
+    assert player.line() == PONG
+    assert player.line().startswith(b'{"command":"ROOM_LIST"')
+
+
+def test_a_whole_session_in_one_write(connect, unique):
+    player, name = connect(), unique()
+    player.send_raw(lines({"command": "PING"}, {"command": "NAME", "name": name},
+                          {"command": "AUTHENTICATE", "password": "x"}, {"command": "CREATE_ROOM", "name": "Oval"},
+                          {"command": "START_GAME"}, {"command": "LEAVE_ROOM"}, {"command": "BYE"}))
+    got = player.closing()
+    commands = [line.split(b'"')[3] for line in got]
+    assert commands == [b"PONG", b"NAME_OK", b"AUTH_OK", b"ROOM_CREATED", b"GAME_STARTED", b"GAME_STARTED",
+                        b"LEAVE_OK", b"BYE_OK"]
+
+
+def test_several_logins_in_one_write(connect, unique):
+    player, first, second = connect(), unique(), unique()
+    player.send_raw(lines({"command": "NAME", "name": first, "password": "a"},
+                          {"command": "NAME", "name": second, "password": "b"},
+                          {"command": "NAME", "name": first, "password": "wrong"},
+                          {"command": "AUTHENTICATE", "password": "b"}, {"command": "PING"}))
+    assert [player.line() for _ in range(5)] == [
+        name_ok(first), name_ok(second), NAME_TAKEN, auth_ok(second), PONG]
+
+
+def test_lines_that_come_in_later_records_wait_too(connect, unique):
+    player, name = connect(), unique()
+    player.send_raw(lines({"command": "NAME", "name": name, "password": "x"}))
+    for _ in range(5):
+        player.send_raw(lines({"command": "PING"}))
+    assert [player.line() for _ in range(6)] == [name_ok(name)] + [PONG] * 5
+
+
+def test_a_line_at_the_limit_behind_a_login(connect, unique):
+    player, name = connect(), unique()
+    ping = b'{"command":"PING","pad":"' + b"x" * (65536 - 27) + b'"}'
+    player.send_raw(lines({"command": "NAME", "name": name, "password": "x"}) + ping + b"\n" + ping + b"\n")
+    assert [player.line() for _ in range(3)] == [name_ok(name), PONG, PONG]
+
+
+def test_bye_behind_a_login(connect, unique):
+    player, name = connect(), unique()
+    player.send_raw(lines({"command": "NAME", "name": name, "password": "x"}, {"command": "BYE"}, {"command": "PING"}))
+    assert player.closing() == [name_ok(name), BYE_OK]
+
+
+def test_others_do_not_wait_for_a_login(connect, unique):
+    """Loop and hashing are apart: pings go on while a queue of logins is being worked off."""
+    other = connect()
+    players = [connect() for _ in range(12)]
+    for player in players:
+        player.send("NAME", name=unique(), password="x")
+    for _ in range(10):
+        assert other.ask("PING") == PONG
+    for player in players:
+        assert b"NAME_OK" in player.line()
+
+
+def test_a_player_who_leaves_while_logging_in_harms_nobody(connect, unique, settled):
+    names = [unique() for _ in range(6)]
+    for i, name in enumerate(names):
+        player = connect()
+        player.send("NAME", name=name, password="x")
+        if i % 2:
+            player.vanish()
+        else:
+            player.close()
+    other = connect()
+    settled(other)
+    # Their registrations either happened or not, but nobody holds those names.
+    for name in names:
+        assert connect().get("NAME", name=name, password="x")["authenticated"] is True
+
+
+def test_the_same_new_name_registered_by_many_at_once_has_one_password(connect, unique):
+    name = unique()
+    players = [connect() for _ in range(6)]
+    for i, player in enumerate(players):
+        player.send("NAME", name=name, password=f"password-{i}")
+    replies = []
+    for player in players:
+        try:
+            replies.append(player.line())
+        except Closed:
+            replies.append(None)
+    winners = [i for i, reply in enumerate(replies) if reply == name_ok(name)]
+    assert len(winners) == 1, replies
+    assert all(reply == NAME_TAKEN for i, reply in enumerate(replies) if i != winners[0]), replies
+    assert connect().ask("NAME", name=name, password=f"password-{winners[0]}") == name_ok(name)
+
+
+def test_logins_beyond_the_queue_are_told_to_try_again(new_server, connect, unique):
+    """At cost 12 a hash takes a fifth of a second; forty of them cannot be done by one worker within one."""
+    server = new_server(accounts__password_cost=12, accounts__hash_workers=1, accounts__queue_max_s=1)
+    players = [connect(server) for _ in range(40)]
+    names = [unique() for _ in players]
+    for player, name in zip(players, names):
+        player.send("NAME", name=name, password="x")
+    replies = [player.line(deadline_s=60) for player in players]
+    refused = [i for i, reply in enumerate(replies) if reply == BUSY]
+    assert refused, "some have to be turned away"
+    assert len(refused) < len(players), "some have to be served"
+    for i, reply in enumerate(replies):
+        assert reply in (BUSY, name_ok(names[i]))
+    # Being turned away is no verdict about the password: the same connection may try again.
+    last = refused[-1]
+    end = time.monotonic() + 60
+    while (reply := players[last].ask("NAME", name=names[last], password="x")) == BUSY:
+        assert time.monotonic() < end
+    assert reply == name_ok(names[last])
