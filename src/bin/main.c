@@ -1,0 +1,22 @@
+#include "bin/command.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static const struct command *const commands[] = {
+    &command_serve,
+    &command_config,
+#ifdef SLIPGATE_WITH_CERTIFICATE
+    &command_certificate,
+#endif
+#ifdef SLIPGATE_WITH_BOTS
+    &command_bots,
+#endif
+};
+
+int main(int argc, char **argv)
+{
+    /* A peer or a pipe that went away is an error of the write, not the end of the program. */
+    (void)signal(SIGPIPE, SIG_IGN);
+    return command_main(commands, ARRAY_LEN(commands), argc, argv);
+}
