@@ -11,7 +11,10 @@
 #include "base/buf.h"
 #include "base/types.h"
 
+#include <openssl/safestack.h>
 #include <openssl/types.h>
+
+struct stack_st_X509;
 
 #define TLS_RECORD_MAX 16384u /* plaintext of one record, RFC 8446 section 5.1 */
 
