@@ -70,7 +70,7 @@ MUST_USE int json_int(const struct json_val *v, int64_t *ret);
  * backslash and control characters are escaped, everything else is written raw. Errors stay in
  * b->failed. */
 void json_put_string(struct buf *b, struct span s);
-/* Shortest of %.6g to %.9g that reads back as the same float: 66, -2, 0.8, 1e-05. A f that is not
+/* The first of %.6g to %.9g that reads back as the same float: 66, -2, 0.8, 1e-05. A f that is not
  * finite has no JSON: it fails the buffer. */
 void json_put_float(struct buf *b, float f);
 void json_put_int(struct buf *b, int64_t v);
