@@ -33,7 +33,7 @@ bool guard_is_forwarding(struct span name)
 
 static bool is_port(struct span s)
 {
-    if (s.n == 0 || s.p[0] != ':' || s.n > 6)
+    if (s.n < 2 || s.n > 6 || s.p[0] != ':')
         return false;
     for (size_t i = 1; i < s.n; i++)
         if (s.p[i] < '0' || s.p[i] > '9')

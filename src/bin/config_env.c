@@ -111,8 +111,11 @@ static int unknown(const struct config *c, const struct entry *e, struct span ke
     const uint8_t *dot = key.n ? memchr(key.p, '.', key.n) : NULL;
     const char *near = dot ? config_nearest(c, key) : NULL;
     bool ours = near || (dot && config_section_known(c, span_of(key.p, (size_t)(dot - key.p))));
-    if (near)
-        return fail(why, e->name, "no such key; did you mean ", config_env_name(near, name));
+    if (near) {
+        (void)fail(why, e->name, "no such key; did you mean ", config_env_name(near, name));
+        (void)buf_append_byte(why, '?');
+        return E_CONFIG;
+    }
     if (ours)
         return fail(why, e->name, "no such key; `slipgate config print` lists them all", "");
     (void)buf_printf(warnings, "environment variable %.*s is not a key of the configuration\n",
