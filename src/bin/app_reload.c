@@ -15,11 +15,6 @@ static const struct log_row row_held = {LOG_WARN, "config.restart_needed",
 static const struct log_row row_reloaded = {LOG_INFO, "config.reloaded", "configuration reloaded"};
 static const struct log_row row_log_failed = {LOG_ERROR, "log.reopen_failed",
                                               "the log file could not be opened anew"};
-static const struct log_row row_secret = {
-    LOG_WARN, "config.default_secret",
-    "the shared secret is the published default, so datagrams sealed with it are as good as in the "
-    "clear: set racing.udp_shared_secret where clients can, or racing.udp_require_aead"};
-
 /* Each line of warnings as a record. */
 static void log_warnings(struct app *a, struct span lines)
 {
@@ -33,15 +28,8 @@ static void log_warnings(struct app *a, struct span lines)
 
 void app_warn(struct app *a)
 {
-    static const char secret[] = "racing.udp_shared_secret";
     if (!config_text(a->config, "tls.certificate")[0])
         rows_tls_warn_made(a->config, a->log);
-    for (size_t i = 0; i < config_count(a->config); i++) {
-        const struct config_row *row = config_row_at(a->config, i);
-        if (strcmp(row->key, secret) == 0 &&
-            strcmp(config_text_at(a->config, i), row->fallback) == 0)
-            LOG(a->log, &row_secret, LF_STR("key", secret));
-    }
 }
 
 static void reopen_log(struct app *a)

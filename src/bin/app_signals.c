@@ -5,9 +5,7 @@
 
 #include <signal.h>
 
-static const struct log_row row_drain = {LOG_INFO, "server.draining",
-                                         "no new players; waiting for those who play to leave"};
-static const struct log_row row_drained = {LOG_INFO, "server.drained", "all players are gone"};
+static const struct log_row row_signal = {LOG_INFO, "server.signal", "signal received"};
 static const struct log_row row_at_once = {LOG_WARN, "server.stopping",
                                            "second signal: ending at once"};
 
@@ -15,7 +13,7 @@ static void on_drained(void *ctx, struct now now, uint32_t links_cut)
 {
     struct app *a = ctx;
     (void)now;
-    LOG(a->log, &row_drained, LF_UINT("links_cut", links_cut));
+    (void)links_cut; /* the server has logged it */
     if (a->state == APP_STOPPING)
         uvloop_stop(a->uv);
 }
@@ -24,9 +22,6 @@ static void drain(struct app *a, struct now now, enum app_state state)
 {
     int64_t timeout_s = config_int(a->config, "server.drain_timeout_s");
     a->state = state;
-    LOG(a->log, &row_drain, LF_INT("timeout_s", timeout_s),
-        LF_UINT("links", server_links(a->server)),
-        LF_STR("then", state == APP_STOPPING ? "end" : "wait"));
     notify_send(state == APP_STOPPING ? "STOPPING=1\nSTATUS=draining" : "STATUS=draining");
     server_drain(a->server, now.mono + (nsec)timeout_s * NSEC_PER_S, on_drained, a);
 }
@@ -34,6 +29,7 @@ static void drain(struct app *a, struct now now, enum app_state state)
 static void on_signal(void *ctx, struct now now, int signo)
 {
     struct app *a = ctx;
+    LOG(a->log, &row_signal, LF_STR("signal", sigabbrev_np(signo)));
     switch (signo) {
     case SIGHUP: app_reload(a); break;
     case SIGUSR1:
