@@ -3,11 +3,11 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "os/clock.h"
 #include "os/password.h"
 
 #include <sched.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #define NICE             10
 #define UNIT_NS_GUESS    51000 /* a bcrypt of cost c is 2^c units; until something was measured */
@@ -16,11 +16,12 @@
 
 const struct config_row hash_config[3] = {
     {"accounts.password_cost", CONFIG_INT, "12", PASSWORD_COST_MIN, PASSWORD_COST_MAX, NULL,
-     CONFIG_LIVE, "Work in a password record as bcrypt cost: one more doubles the time of a login"},
+     CONFIG_LIVE,
+     "Work in a password record as bcrypt cost: one more doubles the time of a login."},
     {"accounts.hash_workers", CONFIG_INT, "0", 0, HASH_WORKERS_MAX, NULL, CONFIG_RESTART,
-     "Threads that hash passwords; 0 is one for each core"},
+     "Threads that hash passwords; 0 is one for each core."},
     {"accounts.queue_max_s", CONFIG_INT, "15", 1, QUEUE_MAX_S_MOST, NULL, CONFIG_LIVE,
-     "Longest time in seconds a login waits for a hash thread before it is refused as busy"},
+     "Longest time in seconds a login waits for a hash thread before it is refused as busy."},
 };
 
 enum { M_QUEUE, M_DONE, M_WRONG, M_LATE, M_FAILED, M_REFUSED, M_SECONDS, METRICS_N };
@@ -54,10 +55,10 @@ struct hash {
     struct entropy *entropy;
     struct loop_pool *pool;
     unsigned cost, workers;
-    uint64_t queue_max_ns;
+    nsec queue_max;
     size_t queued;      /* accepted and not yet answered */
     uint64_t units;     /* the work in them */
-    uint64_t unit_ns;   /* moving average of what a unit takes */
+    nsec unit;          /* moving average of what a unit takes */
     bool busy;          /* refused something since the queue was last empty */
     atomic_bool ending; /* the one thing the workers read here */
 };
@@ -69,7 +70,7 @@ struct hash_job {
     enum ask_kind kind;
     unsigned cost;
     uint64_t units;
-    uint64_t submitted_ns, wait_max_ns, spent_ns;
+    nsec submitted, wait_max, spent;
     int rc;
     bool rehash;
     struct password_record record; /* to verify against, or made */
@@ -77,14 +78,6 @@ struct hash_job {
     size_t password_n;
     uint8_t password[];
 };
-
-/* Read on both sides of the pool, which the loop's own clock may not be. */
-static uint64_t clock_ns(void)
-{
-    struct timespec t;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-    return (uint64_t)t.tv_sec * NSEC_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static void count(struct hash *h, size_t row)
 {
@@ -95,8 +88,8 @@ static void work(struct job *job)
 {
     struct hash_job *j = CONTAINER_OF(job, struct hash_job, job);
     struct span password = span_of(j->password, j->password_n);
-    uint64_t start = clock_ns();
-    if (start - j->submitted_ns > j->wait_max_ns || atomic_load(&j->hash->ending)) {
+    nsec start = clock_now().mono;
+    if (start - j->submitted > j->wait_max || atomic_load(&j->hash->ending)) {
         j->rc = E_BUSY;
         return;
     }
@@ -104,7 +97,7 @@ static void work(struct job *job)
         j->rc = password_make(&j->record, password, j->cost, j->salt);
     else
         j->rc = password_verify(&j->record, password, j->cost, &j->rehash);
-    j->spent_ns = clock_ns() - start;
+    j->spent = clock_now().mono - start;
 }
 
 static void measure(struct hash *h, const struct hash_job *j)
@@ -112,10 +105,10 @@ static void measure(struct hash *h, const struct hash_job *j)
     h->queued--;
     h->units -= j->units;
     metrics_set(h->metrics, h->metric_base + M_QUEUE, (int64_t)h->queued);
-    metrics_add(h->metrics, h->metric_base + M_SECONDS, j->spent_ns);
+    metrics_add(h->metrics, h->metric_base + M_SECONDS, j->spent);
     if (j->units > 1 && (j->rc == 0 || j->rc == E_AUTH)) {
-        int64_t off = (int64_t)(j->spent_ns / j->units) - (int64_t)h->unit_ns;
-        h->unit_ns = (uint64_t)((int64_t)h->unit_ns + off / UNIT_NS_SHARE);
+        int64_t off = (int64_t)(j->spent / j->units) - (int64_t)h->unit;
+        h->unit = (uint64_t)((int64_t)h->unit + off / UNIT_NS_SHARE);
     }
     count(h, j->rc == 0 ? M_DONE : j->rc == E_AUTH ? M_WRONG : j->rc == E_BUSY ? M_LATE : M_FAILED);
     if (j->rc != 0 && j->rc != E_AUTH && j->rc != E_BUSY && j->rc != E_RANGE)
@@ -158,8 +151,8 @@ static struct hash_job *make_job(struct hash *h, const struct ask *ask, struct a
     j->owner = owner;
     j->kind = ask->kind;
     j->cost = h->cost;
-    j->submitted_ns = clock_ns();
-    j->wait_max_ns = h->queue_max_ns;
+    j->submitted = clock_now().mono;
+    j->wait_max = h->queue_max;
     j->password_n = password.n;
     if (password.n)
         memcpy(j->password, password.p, password.n);
@@ -176,7 +169,7 @@ static int submit(struct ask_port *port, const struct ask *ask, struct ask_owner
 {
     struct hash *h = CONTAINER_OF(port, struct hash, port);
     bool room = !atomic_load(&h->ending) && h->queued < HASH_QUEUE_MAX &&
-                h->units * h->unit_ns / h->workers <= h->queue_max_ns;
+                h->units * h->unit / h->workers <= h->queue_max;
     struct hash_job *j = room ? make_job(h, ask, owner) : NULL;
     if (!j) {
         count(h, M_REFUSED);
@@ -215,12 +208,12 @@ int hash_create(struct hash **ret, struct loop *loop, const struct hash_cfg *cfg
     h->metrics = cfg->metrics;
     h->entropy = cfg->entropy;
     h->workers = cfg->workers ? cfg->workers : cores();
-    h->unit_ns = UNIT_NS_GUESS;
+    h->unit = UNIT_NS_GUESS;
     atomic_init(&h->ending, false);
     hash_set_queue_max(h, cfg->queue_max_s);
-    int base = metrics_register(cfg->metrics, metric_rows, METRICS_N);
     int rc = hash_set_cost(h, cfg->cost);
-    if (rc == 0 && base < 0)
+    int base = rc ? rc : metrics_register(cfg->metrics, metric_rows, METRICS_N);
+    if (base < 0)
         rc = base;
     if (rc == 0)
         rc = loop->ops->pool_open(loop, "hash", h->workers, NICE, &h->pool);
@@ -261,5 +254,5 @@ int hash_set_cost(struct hash *h, unsigned cost)
 
 void hash_set_queue_max(struct hash *h, uint32_t queue_max_s)
 {
-    h->queue_max_ns = queue_max_s * NSEC_PER_S;
+    h->queue_max = queue_max_s * NSEC_PER_S;
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <crypt.h>
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
@@ -55,8 +56,9 @@ static int bcrypt(struct span password, const char *setting, char text[BCRYPT_TE
         return E_NOMEM;
     if (password.n)
         memcpy(phrase, password.p, password.n < PASSWORD_MAX ? password.n : PASSWORD_MAX);
+    errno = 0;
     const char *out = crypt_rn(phrase, setting, data, (int)sizeof *data);
-    int rc = out && strlen(out) == BCRYPT_TEXT ? 0 : E_CRYPTO;
+    int rc = out && strlen(out) == BCRYPT_TEXT ? 0 : errno == EINVAL ? E_FORMAT : E_CRYPTO;
     if (rc == 0)
         memcpy(text, out, BCRYPT_TEXT + 1);
     mem_wipe(phrase, sizeof phrase);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #define APPLICATION_ID  0x534c4754 /* "SLGT" */
-#define BUSY_TIMEOUT_MS 5000       /* somebody's backup or shell, never a second server */
+#define BUSY_TIMEOUT_MS 2000       /* somebody's backup or shell, never a second server */
 
 struct sqlite {
     struct sql sql;

@@ -16,8 +16,8 @@
 #define DEFAULT_FILE    "slipgate.db"
 
 const struct config_row store_config[1] = {
-    {"store.url", CONFIG_TEXT, "sqlite:", 0, 0, NULL, CONFIG_RESTART,
-     "Where accounts are kept: sqlite:PATH, or sqlite: alone for slipgate.db in data.dir"},
+    {"store.url", CONFIG_TEXT, "sqlite:", 1, 0, NULL, CONFIG_RESTART,
+     "Where accounts are kept: sqlite:PATH, or sqlite: alone for slipgate.db in data.dir."},
 };
 
 enum { M_UP, M_QUEUE, M_ANSWERED, M_FAILED, M_REFUSED, M_READS, M_WRITES, METRICS_N };
