@@ -78,7 +78,7 @@ static void print_value(const struct config_row *row, const char *value, bool ac
     const char *name = strchr(row->key, '.') + 1;
     const char *fault = config_file_refuses(name, value);
     if (row->type == CONFIG_SECRET)
-        printf("#%s = %s\n", name, value[0] ? MASK : "");
+        printf("#%s =\n", name);
     else if (fault)
         printf("# only the environment can hold this value: %s\n", fault);
     else

@@ -19,7 +19,7 @@ static const struct config_row rows[] = {
     {"tls.hostname", CONFIG_TEXT, "racing-server", 1, CERT_HOSTNAME_MAX, NULL, CONFIG_LIVE,
      "Name players connect to, for a certificate that is made; a warning says when the one in use "
      "is not for it. SERVER_HOSTNAME sets it too."},
-    {"tls.public_ip", CONFIG_TEXT, "89.114.116.19", 0, 45, NULL, CONFIG_LIVE,
+    {"tls.public_ip", CONFIG_ADDR, "89.114.116.19", 0, 0, NULL, CONFIG_LIVE,
      "Address players connect to, for a certificate that is made. Nothing: none. SERVER_PUBLIC_IP "
      "sets it too."},
     {"tls.key_type", CONFIG_ENUM, "p256", 0, 0, "p256|rsa2048", CONFIG_LIVE,

@@ -77,7 +77,7 @@ def test_the_number_of_samples_does_not_grow_with_players(server, race):
 def test_gauges_return_when_players_leave(server, race):
     def gauges():
         text = server.http("/metrics")[1]
-        names = set(re.findall(r"^# TYPE (slipgate_racing_\S+) gauge$", text, re.MULTILINE))
+        names = set(re.findall(r"^# TYPE (slipgate_service_\S+) gauge$", text, re.MULTILINE))
         return {key: value for key, value in server.metrics().items() if key[0] in names}
     assert gauges(), "how many are here is shown"
     until(lambda: sum(gauges().values()) == 0, "everybody of the tests before has left")

@@ -48,7 +48,7 @@ const struct metric_row racing_metrics[M_ROWS] = {
 const struct config_row racing_config[RACING_CONFIG_ROWS] = {
     {"racing.port", CONFIG_INT, "443", 0, 65535, NULL, CONFIG_RESTART,
      "Port of TLS over TCP and of UDP; 0 turns the service off."},
-    {"racing.bind", CONFIG_TEXT, "0.0.0.0", 1, 60, NULL, CONFIG_RESTART,
+    {"racing.bind", CONFIG_ADDR, "0.0.0.0", 1, 0, NULL, CONFIG_RESTART,
      "Address to listen on; :: serves IPv6 and IPv4."},
     {"racing.extra_port", CONFIG_INT, "0", 0, 65535, NULL, CONFIG_RESTART,
      "A second pair of ports, TCP and UDP; 0 for none."},
