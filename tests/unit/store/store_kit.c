@@ -45,7 +45,7 @@ void kit_close(struct kit *k)
     metrics_fini(&k->metrics);
     buf_fini(&k->why);
     char command[96];
-    (void)snprintf(command, sizeof command, "rm -r %s", k->dir);
+    (void)snprintf(command, sizeof command, "rm -rf %s", k->dir);
     CHECK(system(command) == 0);
 }
 

@@ -464,6 +464,7 @@ static int hold(const char *url)
 {
     struct kit k;
     kit_open(&k);
+    (void)rmdir(k.dir); /* it is killed: nobody will be there to remove it later */
     k.cfg.url = url;
     bool open = kit_start(&k) == 0 && kit_create(&k, "held", false, RECORD_A) == 0;
     if (write(1, open ? "+" : "-", 1) == 1 && open)
