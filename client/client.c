@@ -43,8 +43,8 @@ size_t slipgate_descriptors(const struct slipgate_client *c, struct slipgate_des
         bool up = c->link.stage == SGC_LINK_UP;
         bool out = c->link.want_out || (up && sgc_session_out(&c->session).n);
         bool in = c->link.stage != SGC_LINK_TCP;
-        ret[n++] = (struct slipgate_descriptor){
-            c->link.fd, (in ? SLIPGATE_IO_IN : 0) | (out ? SLIPGATE_IO_OUT : 0)};
+        ret[n++] = (struct slipgate_descriptor){c->link.fd, (in ? SLIPGATE_IO_IN : 0) |
+                                                                (out ? SLIPGATE_IO_OUT : 0)};
     }
     if (c->udp_fd >= 0)
         ret[n++] = (struct slipgate_descriptor){c->udp_fd, SLIPGATE_IO_IN};
@@ -231,8 +231,8 @@ static void on_authenticated(struct slipgate_client *c)
     else
         c->udp_fd = fd;
     if (again && c->cfg.rejoin && c->room_id[0])
-        c->rejoining = sgc_session_request(&c->session, SLIPGATE_REQUEST_JOIN_ROOM, "roomId",
-                                           c->room_id) == 0;
+        c->rejoining =
+            sgc_session_request(&c->session, SLIPGATE_REQUEST_JOIN_ROOM, "roomId", c->room_id) == 0;
     set_state(c, SLIPGATE_AUTHENTICATED, 0, NULL);
 }
 

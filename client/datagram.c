@@ -86,7 +86,8 @@ int sgc_udp_unseal(struct sgc_udp *u, struct sgc_scratch *w, struct span datagra
     return 0;
 }
 
-/* Line feeds are legal whitespace inside a message, so a text that is one JSON value stays whole. */
+/* Line feeds are legal whitespace inside a message, so a text that is one JSON value stays whole.
+ */
 bool sgc_udp_next(const struct sgc_udp *u, struct span *rest, struct span *message)
 {
     while (rest->n && (rest->p[0] == '\n' || rest->p[0] == '\r'))

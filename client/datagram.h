@@ -1,8 +1,8 @@
 /* The datagram side of one login: seals texts, opens what arrives, and turns messages into text and
  * back. Pure: bytes in, bytes out (docs/protocol-racing.md, "UDP").
  *
- * A datagram holds one JSON object; under the negotiated ciphers, where packing was agreed on, it may
- * hold several separated by LF. Inside and outside of a seal, gzip is understood on receive.
+ * A datagram holds one JSON object; under the negotiated ciphers, where packing was agreed on, it
+ * may hold several separated by LF. Inside and outside of a seal, gzip is understood on receive.
  * Only the form that the login agreed on is accepted: no fallback to a weaker one.
  *
  * One thread; no allocation after opening. Keys are wiped on close. */
@@ -17,9 +17,9 @@
 
 #include <slipgate/slipgate.h>
 
-#define SGC_ID_MAX        64u   /* session, room and player ids: opaque, 32 characters today */
-#define SGC_DATAGRAM_MAX  2048u /* largest datagram received */
-#define SGC_INFLATED_MAX  8192u
+#define SGC_ID_MAX       64u   /* session, room and player ids: opaque, 32 characters today */
+#define SGC_DATAGRAM_MAX 2048u /* largest datagram received */
+#define SGC_INFLATED_MAX 8192u
 
 /* Working space for one datagram at a time; shared by any number of clients of a thread. */
 struct sgc_scratch {
@@ -61,7 +61,8 @@ bool sgc_udp_next(const struct sgc_udp *u, struct span *rest, struct span *messa
 
 /* Appends the message's text. E_RANGE: a number is not finite; E_FORMAT: extra is not JSON members;
  * E_LIMIT: to is full. */
-MUST_USE int sgc_update_text(struct buf *to, struct span session_id, const struct slipgate_update *);
+MUST_USE int sgc_update_text(struct buf *to, struct span session_id,
+                             const struct slipgate_update *);
 MUST_USE int sgc_input_text(struct buf *to, struct span session_id, struct span room_id,
                             const struct slipgate_input *);
 

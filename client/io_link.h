@@ -27,10 +27,10 @@ size_t sgc_resolve(const char *host, uint16_t port, struct sgc_address *ret, siz
 BIO_METHOD *sgc_link_bio_method(void);
 
 /* All return enum slipgate_error when negative; why then says more. */
-MUST_USE int sgc_link_open(struct sgc_link *l, struct slipgate_shared *h, const struct sgc_address *,
-                           const char *server_name);
-/* Goes on with connecting and the handshake: 1 when the connection is up and verified, 0 when it has
- * to wait. */
+MUST_USE int sgc_link_open(struct sgc_link *l, struct slipgate_shared *h,
+                           const struct sgc_address *, const char *server_name);
+/* Goes on with connecting and the handshake: 1 when the connection is up and verified, 0 when it
+ * has to wait. */
 MUST_USE int sgc_link_advance(struct sgc_link *l, const struct slipgate_shared *h);
 /* Bytes read or written, 0 when the socket would block. */
 MUST_USE int sgc_link_read(struct sgc_link *l, void *to, size_t cap);

@@ -19,8 +19,8 @@ int sgc_udp_socket(const struct sgc_address *to)
     return fd;
 }
 
-/* An error may be the echo of an earlier datagram (ICMP port unreachable): such a call did not send,
- * the next will. */
+/* An error may be the echo of an earlier datagram (ICMP port unreachable): such a call did not
+ * send, the next will. */
 int sgc_udp_send(int fd, const void *p, size_t n)
 {
     for (int i = 0; i < 2; i++) {

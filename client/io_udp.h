@@ -1,5 +1,5 @@
-/* The UDP socket of a client: connected to the server's address, so that the kernel drops what others
- * send; read in batches. */
+/* The UDP socket of a client: connected to the server's address, so that the kernel drops what
+ * others send; read in batches. */
 #ifndef SLIPGATE_CLIENT_IO_UDP_H
 #define SLIPGATE_CLIENT_IO_UDP_H
 

@@ -148,14 +148,25 @@ static int read_axes(const struct json_val *obj, const char *const *names, size_
     return 0;
 }
 
-enum { M_COMMAND, M_SESSION, M_POSITION, M_ROTATION, M_INPUT, M_STEERING, M_THROTTLE, M_BRAKE,
-       M_TIMESTAMP, M_N };
+enum {
+    M_COMMAND,
+    M_SESSION,
+    M_POSITION,
+    M_ROTATION,
+    M_INPUT,
+    M_STEERING,
+    M_THROTTLE,
+    M_BRAKE,
+    M_TIMESTAMP,
+    M_N
+};
 
 static int read_update(const struct json_val *v, struct slipgate_update_in *u)
 {
     static const char *const axes[] = {"x", "y", "z", "w"};
     float at[3] = {0, 0, 0}, turn[4] = {0, 0, 0, 1};
-    if (read_axes(&v[M_POSITION], axes, 3, at) != 0 || read_axes(&v[M_ROTATION], axes, 4, turn) != 0)
+    if (read_axes(&v[M_POSITION], axes, 3, at) != 0 ||
+        read_axes(&v[M_ROTATION], axes, 4, turn) != 0)
         return E_FORMAT;
     u->position = (struct slipgate_vec3){at[0], at[1], at[2]};
     u->rotation = (struct slipgate_quat){turn[0], turn[1], turn[2], turn[3]};

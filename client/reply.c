@@ -8,10 +8,10 @@
 #define TEXT_MAX 255u /* of a server's message that is kept */
 
 /* Calls cb.NAME if the application has it. */
-#define TELL(s, name, ...)                                                                         \
-    do {                                                                                           \
-        if ((s)->cfg.cb.name)                                                                      \
-            (s)->cfg.cb.name((s)->cfg.self, (s)->cfg.user, __VA_ARGS__);                           \
+#define TELL(s, name, ...)                                               \
+    do {                                                                 \
+        if ((s)->cfg.cb.name)                                            \
+            (s)->cfg.cb.name((s)->cfg.self, (s)->cfg.user, __VA_ARGS__); \
     } while (0)
 
 /* v as a C string into to; a missing, other or too long value gives "". */
@@ -30,8 +30,8 @@ static bool member_text(struct span line, const char *key, char *to, size_t cap)
     return json_object(line, &key, 1, &v) == JSON_OBJECT && get_text(&v, to, cap);
 }
 
-/* Memory for one answer's records and their strings: the strings of a text never need more room than
- * the text itself has. */
+/* Memory for one answer's records and their strings: the strings of a text never need more room
+ * than the text itself has. */
 struct block {
     void *records;
     char *strings;
@@ -438,8 +438,8 @@ static bool on_bye_ok(struct sgc_session *s, struct span line)
     return true;
 }
 
-/* The texts of a server that is going away begin with "Server"; it may be back soon. All others mean
- * this player. */
+/* The texts of a server that is going away begin with "Server"; it may be back soon. All others
+ * mean this player. */
 static bool on_bye_admin(struct sgc_session *s, struct span line)
 {
     char text[TEXT_MAX + 1];

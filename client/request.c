@@ -1,4 +1,5 @@
-/* Commands (docs/protocol-racing.md, "Commands"): one JSON object a line, compact, "command" first. */
+/* Commands (docs/protocol-racing.md, "Commands"): one JSON object a line, compact, "command" first.
+ */
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/utf8.h"

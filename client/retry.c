@@ -12,7 +12,8 @@ uint64_t sgc_retry_pause_us(struct sgc_retry *r, uint32_t random)
     if (r->failures < UINT32_MAX)
         r->failures++;
     uint64_t half_us = ms * 1000 / 2;
-    return half_us + half_us * random / UINT32_MAX;
+    /* 20 random bits are plenty, and the product fits. */
+    return half_us + half_us * (random >> 12) / (UINT32_MAX >> 12);
 }
 
 void sgc_retry_reset(struct sgc_retry *r)

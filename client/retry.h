@@ -12,7 +12,8 @@ struct sgc_retry {
     uint32_t failures;
 };
 
-/* Counts a failure. Returns the pause in microseconds, or UINT64_MAX: give up. random: any 32 bits. */
+/* Counts a failure. Returns the pause in microseconds, or UINT64_MAX: give up. random: any 32 bits.
+ */
 uint64_t sgc_retry_pause_us(struct sgc_retry *r, uint32_t random);
 /* The connection worked. */
 void sgc_retry_reset(struct sgc_retry *r);

@@ -106,8 +106,8 @@ static bool id_valid(struct span id)
         return false;
     for (size_t i = 0; i < id.n; i++) {
         uint8_t c = id.p[i];
-        bool ok = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                  c == '-';
+        bool ok =
+            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
         if (!ok)
             return false;
     }

@@ -1,6 +1,6 @@
-/* One connection's conversation, without the connection: bytes in, bytes out, time passed in. It reads
- * the welcome, sends commands, matches answers to requests, keeps the room and the UDP seal, and calls
- * the application back.
+/* One connection's conversation, without the connection: bytes in, bytes out, time passed in. It
+ * reads the welcome, sends commands, matches answers to requests, keeps the room and the UDP seal,
+ * and calls the application back.
  *
  * Answers come in the order of the requests (docs/protocol-racing.md, "Lines"), notifications in
  * between, so a queue of what is pending is enough to tell which request an ERROR belongs to.

@@ -87,8 +87,8 @@ int main(int argc, char **argv)
         if (now_us < next_us || slipgate_get_room_id(c)[0] == '\0')
             continue;
         double t = (double)now_us / 1e6;
-        struct slipgate_update u = {{(float)(50 * cos(t)), -2, (float)(50 * sin(t))},
-                                    {0, 0, 0, 1}, NULL};
+        struct slipgate_update u = {
+            {(float)(50 * cos(t)), -2, (float)(50 * sin(t))}, {0, 0, 0, 1}, NULL};
         slipgate_send_update(c, &u);
         next_us = now_us + STEP_US;
     }

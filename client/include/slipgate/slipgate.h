@@ -43,25 +43,26 @@ extern "C" {
 
 enum slipgate_error {
     SLIPGATE_OK = 0,
-    SLIPGATE_E_ARGUMENT = -1,    /* NULL, not UTF-8, too long, out of range */
-    SLIPGATE_E_STATE = -2,       /* not possible now: not connected, not logged in, no UDP yet */
-    SLIPGATE_E_MEMORY = -3,      /* out of memory or descriptors */
-    SLIPGATE_E_FULL = -4,        /* a queue is at its ceiling; try again later */
-    SLIPGATE_E_RESOLVE = -5,     /* no address for the host name */
-    SLIPGATE_E_CONNECT = -6,     /* no connection: refused, unreachable */
-    SLIPGATE_E_TLS = -7,         /* the TLS handshake failed, or a record was damaged */
-    SLIPGATE_E_CERTIFICATE = -8, /* the server's certificate is not trusted, or not the pinned one */
-    SLIPGATE_E_TIMEOUT = -9,     /* no connection or no answer in time */
-    SLIPGATE_E_PROTOCOL = -10,   /* the server said something that the protocol does not know */
-    SLIPGATE_E_CLOSED = -11,     /* the connection was lost, or the server closed it */
-    SLIPGATE_E_KICKED = -12,     /* an administrator, a ban, or a login from elsewhere ended it */
-    SLIPGATE_E_AUTH = -13,       /* wrong password, or not logged in */
-    SLIPGATE_E_BUSY = -14,       /* the server is busy; try again later */
-    SLIPGATE_E_NOT_FOUND = -15,  /* no such room or player */
-    SLIPGATE_E_ROOM = -16,       /* the room is full or its game has started */
-    SLIPGATE_E_REFUSED = -17,    /* refused for another reason: see the text */
-    SLIPGATE_E_WEAK_UDP = -18,   /* authenticated datagrams were required, the server has none */
-    SLIPGATE_E_SYSTEM = -19      /* an operating system call failed unexpectedly */
+    SLIPGATE_E_ARGUMENT = -1, /* NULL, not UTF-8, too long, out of range */
+    SLIPGATE_E_STATE = -2,    /* not possible now: not connected, not logged in, no UDP yet */
+    SLIPGATE_E_MEMORY = -3,   /* out of memory or descriptors */
+    SLIPGATE_E_FULL = -4,     /* a queue is at its ceiling; try again later */
+    SLIPGATE_E_RESOLVE = -5,  /* no address for the host name */
+    SLIPGATE_E_CONNECT = -6,  /* no connection: refused, unreachable */
+    SLIPGATE_E_TLS = -7,      /* the TLS handshake failed, or a record was damaged */
+    SLIPGATE_E_CERTIFICATE =
+        -8,                     /* the server's certificate is not trusted, or not the pinned one */
+    SLIPGATE_E_TIMEOUT = -9,    /* no connection or no answer in time */
+    SLIPGATE_E_PROTOCOL = -10,  /* the server said something that the protocol does not know */
+    SLIPGATE_E_CLOSED = -11,    /* the connection was lost, or the server closed it */
+    SLIPGATE_E_KICKED = -12,    /* an administrator, a ban, or a login from elsewhere ended it */
+    SLIPGATE_E_AUTH = -13,      /* wrong password, or not logged in */
+    SLIPGATE_E_BUSY = -14,      /* the server is busy; try again later */
+    SLIPGATE_E_NOT_FOUND = -15, /* no such room or player */
+    SLIPGATE_E_ROOM = -16,      /* the room is full or its game has started */
+    SLIPGATE_E_REFUSED = -17,   /* refused for another reason: see the text */
+    SLIPGATE_E_WEAK_UDP = -18,  /* authenticated datagrams were required, the server has none */
+    SLIPGATE_E_SYSTEM = -19     /* an operating system call failed unexpectedly */
 };
 
 /* One English sentence without a full stop; never NULL. */
@@ -101,17 +102,17 @@ enum slipgate_request {
 enum slipgate_room_event {
     SLIPGATE_ROOM_CREATED = 0, /* you created it and are its host */
     SLIPGATE_ROOM_JOINED,
-    SLIPGATE_ROOM_LEFT,   /* by request, or the room could not be joined again after a reconnect */
-    SLIPGATE_ROOM_CLOSED  /* by an administrator */
+    SLIPGATE_ROOM_LEFT,  /* by request, or the room could not be joined again after a reconnect */
+    SLIPGATE_ROOM_CLOSED /* by an administrator */
 };
 
 /* How this session's datagrams are protected. */
 enum slipgate_udp_mode {
-    SLIPGATE_UDP_NONE = 0,     /* not logged in */
-    SLIPGATE_UDP_PLAIN,        /* in the clear */
-    SLIPGATE_UDP_CBC,          /* AES-256-CBC with a key made of session id and shared secret */
-    SLIPGATE_UDP_AES_GCM,      /* negotiated: AES-256-GCM, random keys */
-    SLIPGATE_UDP_AES_CBC_HMAC  /* negotiated: AES-256-CBC with HMAC-SHA-256, random keys */
+    SLIPGATE_UDP_NONE = 0,    /* not logged in */
+    SLIPGATE_UDP_PLAIN,       /* in the clear */
+    SLIPGATE_UDP_CBC,         /* AES-256-CBC with a key made of session id and shared secret */
+    SLIPGATE_UDP_AES_GCM,     /* negotiated: AES-256-GCM, random keys */
+    SLIPGATE_UDP_AES_CBC_HMAC /* negotiated: AES-256-CBC with HMAC-SHA-256, random keys */
 };
 
 struct slipgate_vec3 {
@@ -225,31 +226,31 @@ enum slipgate_udp_policy {
 struct slipgate_config {
     size_t size; /* set by slipgate_config_init */
 
-    const char *host;        /* name or address; names are resolved while connecting, which blocks */
-    uint16_t port;           /* of TLS, and of UDP; default 443 */
+    const char *host; /* name or address; names are resolved while connecting, which blocks */
+    uint16_t port;    /* of TLS, and of UDP; default 443 */
     const char *server_name; /* the name to verify; NULL: host */
 
     enum slipgate_verify verify;
     const char *ca_file; /* PEM; NULL: the system's authorities */
-    const char *pin;     /* SHA-256 (64) or SHA-1 (40 hex digits) of the certificate; colons allowed */
+    const char *pin; /* SHA-256 (64) or SHA-1 (40 hex digits) of the certificate; colons allowed */
 
     enum slipgate_udp_policy udp;
     const char *udp_secret; /* the server's shared secret for CBC; NULL: the protocol's default */
     bool udp_pack;          /* let the server put several messages into one datagram (AEAD only) */
-    bool udp_register;      /* say a neutral INPUT after login so that the server knows where to send
-                               even if you only watch; again whenever UDP was silent for 20 s */
+    bool udp_register; /* say a neutral INPUT after login so that the server knows where to send
+                          even if you only watch; again whenever UDP was silent for 20 s */
 
-    bool reconnect;             /* by itself, with login and room */
-    bool rejoin;                /* the room, after a reconnect */
-    uint32_t reconnect_min_ms;  /* first pause, doubled each time, with jitter; default 500 */
-    uint32_t reconnect_max_ms;  /* default 30,000 */
-    uint32_t reconnect_tries;   /* 0: for ever */
+    bool reconnect;              /* by itself, with login and room */
+    bool rejoin;                 /* the room, after a reconnect */
+    uint32_t reconnect_min_ms;   /* first pause, doubled each time, with jitter; default 500 */
+    uint32_t reconnect_max_ms;   /* default 30,000 */
+    uint32_t reconnect_tries;    /* 0: for ever */
     uint32_t connect_timeout_ms; /* TCP, TLS and welcome; default 10,000 */
     uint32_t login_timeout_ms;   /* default 30,000 */
     uint32_t reply_timeout_ms;   /* default 15,000 */
     uint32_t ping_interval_ms;   /* PING when nothing else was sent; 0: never; default 20,000 */
 
-    uint32_t out_max; /* ceiling of unsent commands in bytes; default 65,536 */
+    uint32_t out_max;  /* ceiling of unsent commands in bytes; default 65,536 */
     uint32_t line_max; /* longest line accepted; default 1 MiB */
 
     struct slipgate_shared *shared; /* NULL: the client has its own */
@@ -269,7 +270,8 @@ SLIPGATE_API void slipgate_shared_destroy(struct slipgate_shared *);
 
 /* ---- life ---- */
 
-/* Creates a client; nothing is connected yet. E_ARGUMENT, E_MEMORY, E_CERTIFICATE (ca_file, pin). */
+/* Creates a client; nothing is connected yet. E_ARGUMENT, E_MEMORY, E_CERTIFICATE (ca_file, pin).
+ */
 SLIPGATE_API int slipgate_create(struct slipgate_client **, const struct slipgate_config *);
 /* Closes everything at once, calls back nothing but on_descriptor, wipes secrets. NULL is fine. */
 SLIPGATE_API void slipgate_destroy(struct slipgate_client *);
@@ -346,9 +348,9 @@ enum slipgate_input_form {
 };
 
 struct slipgate_input {
-    float steering;         /* -1 left to 1 right */
-    float throttle, brake;  /* 0 to 1 */
-    double timestamp_s;     /* your own clock; kept to the microsecond */
+    float steering;        /* -1 left to 1 right */
+    float throttle, brake; /* 0 to 1 */
+    double timestamp_s;    /* your own clock; kept to the microsecond */
     enum slipgate_input_form form;
     const char *extra;
 };
@@ -368,7 +370,7 @@ SLIPGATE_API int slipgate_update_text(char *to, size_t cap, const char *session_
 
 SLIPGATE_API enum slipgate_state slipgate_get_state(const struct slipgate_client *);
 SLIPGATE_API const char *slipgate_get_session_id(const struct slipgate_client *); /* "": offline */
-SLIPGATE_API const char *slipgate_get_name(const struct slipgate_client *); /* "" before login */
+SLIPGATE_API const char *slipgate_get_name(const struct slipgate_client *);    /* "" before login */
 SLIPGATE_API const char *slipgate_get_room_id(const struct slipgate_client *); /* "": in none */
 SLIPGATE_API enum slipgate_udp_mode slipgate_get_udp_mode(const struct slipgate_client *);
 SLIPGATE_API const char *slipgate_udp_mode_text(enum slipgate_udp_mode);
@@ -376,16 +378,16 @@ SLIPGATE_API const char *slipgate_udp_mode_text(enum slipgate_udp_mode);
 SLIPGATE_API uint64_t slipgate_get_round_trip_us(const struct slipgate_client *);
 
 struct slipgate_stats {
-    size_t size; /* set by the caller to sizeof(struct slipgate_stats) */
-    uint64_t connects;                      /* welcomes received */
-    uint64_t tcp_bytes_in, tcp_bytes_out;   /* inside TLS */
+    size_t size;                          /* set by the caller to sizeof(struct slipgate_stats) */
+    uint64_t connects;                    /* welcomes received */
+    uint64_t tcp_bytes_in, tcp_bytes_out; /* inside TLS */
     uint64_t lines_in, lines_out;
-    uint64_t datagrams_in, datagrams_out;   /* all received; all sent */
+    uint64_t datagrams_in, datagrams_out; /* all received; all sent */
     uint64_t datagram_bytes_in, datagram_bytes_out;
-    uint64_t messages_in;                   /* UPDATE and INPUT delivered */
-    uint64_t datagrams_bad;                 /* not opened, or nonsense inside */
+    uint64_t messages_in;   /* UPDATE and INPUT delivered */
+    uint64_t datagrams_bad; /* not opened, or nonsense inside */
     uint64_t datagrams_replayed;
-    uint64_t datagrams_unsent;              /* the socket refused */
+    uint64_t datagrams_unsent; /* the socket refused */
 };
 
 SLIPGATE_API void slipgate_get_stats(const struct slipgate_client *, struct slipgate_stats *);
