@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "base/types.h"
 
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 enum cert_key_type { CERT_KEY_P256, CERT_KEY_RSA2048 };
 

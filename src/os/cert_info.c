@@ -57,8 +57,7 @@ static void key_text(EVP_PKEY *key, char to[32])
         EVP_PKEY_get_group_name(key, group, sizeof group, &n))
         (void)snprintf(to, 32, "EC %s", strcmp(group, "prime256v1") == 0 ? "P-256" : group);
     else
-        (void)snprintf(to, 32, "%s %d", OBJ_nid2sn(EVP_PKEY_get_base_id(key)),
-                       EVP_PKEY_get_bits(key));
+        (void)snprintf(to, 32, "%s %d", EVP_PKEY_get0_type_name(key), EVP_PKEY_get_bits(key));
     ERR_clear_error();
 }
 

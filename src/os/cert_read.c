@@ -123,7 +123,6 @@ struct pfx {
     X509 *leaf;
     EVP_PKEY *key;
     STACK_OF(X509) *loose;
-    bool fits; /* a password passed its MAC, whatever came after */
 };
 
 static void pfx_fini(struct pfx *p)
@@ -142,72 +141,33 @@ static bool is_wrong_password(void)
            ERR_GET_REASON(last) == PKCS12_R_MAC_VERIFY_FAILURE;
 }
 
-/* libctx: which providers may be used, NULL for the usual. False: no password opens it with them;
- * the error of the best attempt is queued. */
-static bool pfx_parse(struct pfx *ret, struct span der, OSSL_LIB_CTX *libctx,
-                      const char *const passwords[CERT_PASSWORDS])
+/* False: no password opens it; the error of the last attempt is queued. */
+static bool pfx_parse(struct pfx *ret, struct span der, const char *const passwords[CERT_PASSWORDS])
 {
-    PKCS12 *p12 = PKCS12_init_ex(NID_pkcs7_data, libctx, NULL);
     const unsigned char *p = der.p;
-    bool ok = false;
-    if (!p12 || !d2i_PKCS12(&p12, &p, (long)der.n)) {
-        PKCS12_free(p12);
-        return false;
-    }
-    for (size_t i = 0; i < CERT_PASSWORDS && !ok && !ret->fits; i++) {
+    PKCS12 *p12 = d2i_PKCS12(NULL, &p, (long)der.n);
+    bool has_mac = p12 && PKCS12_mac_present(p12) == 1, ok = false, fits = false;
+    for (size_t i = 0; i < CERT_PASSWORDS && p12 && !ok && !fits; i++) {
         ERR_clear_error();
+        /* The library refuses a file without a MAC: it gets the one that it would have. */
+        if (!has_mac && !PKCS12_set_mac(p12, passwords[i], -1, NULL, 0, 1, NULL))
+            break;
         ok = PKCS12_parse(p12, passwords[i], &ret->key, &ret->leaf, &ret->loose) == 1;
-        ret->fits = PKCS12_mac_present(p12) && (ok || !is_wrong_password());
+        fits = has_mac && !is_wrong_password();
     }
     PKCS12_free(p12);
     return ok;
 }
 
-/* Objects that belong to another library context, made anew in the usual one. */
-static bool pfx_rehome(struct pfx *p)
-{
-    struct pfx home = {.loose = sk_X509_new_null()};
-    bool ok = home.loose != NULL;
-    unsigned char *der = NULL;
-    int n = p->key ? i2d_PrivateKey(p->key, &der) : 0;
-    if (n > 0) {
-        const unsigned char *from = der;
-        home.key = d2i_AutoPrivateKey(NULL, &from, n);
-        OPENSSL_clear_free(der, (size_t)n);
-        ok = ok && home.key;
-    }
-    for (int i = p->leaf ? -1 : 0; ok && i < sk_X509_num(p->loose); i++) {
-        X509 *from = i < 0 ? p->leaf : sk_X509_value(p->loose, i);
-        unsigned char *bytes = NULL;
-        n = i2d_X509(from, &bytes);
-        const unsigned char *cursor = bytes;
-        X509 *x = n > 0 ? d2i_X509(NULL, &cursor, n) : NULL;
-        OPENSSL_free(bytes);
-        if (i < 0)
-            home.leaf = x;
-        ok = x && (i < 0 || sk_X509_push(home.loose, x));
-    }
-    pfx_fini(p);
-    *p = home;
-    return ok;
-}
-
 /* RC2 and its like, as older tools write them, are in a provider that may not be installed. It is
- * loaded into a context of its own: nothing else of the process gets to use them. */
+ * there for this one call: nothing else of the process is to use them. */
 static bool pfx_parse_legacy(struct pfx *ret, struct span der,
                              const char *const passwords[CERT_PASSWORDS])
 {
-    OSSL_LIB_CTX *libctx = OSSL_LIB_CTX_new();
-    OSSL_PROVIDER *usual = libctx ? OSSL_PROVIDER_load(libctx, "default") : NULL;
-    OSSL_PROVIDER *legacy = usual ? OSSL_PROVIDER_load(libctx, "legacy") : NULL;
-    bool ok = legacy && pfx_parse(ret, der, libctx, passwords) && pfx_rehome(ret);
-    if (!ok)
-        pfx_fini(ret);
+    OSSL_PROVIDER *legacy = OSSL_PROVIDER_try_load(NULL, "legacy", 1);
+    bool ok = legacy && pfx_parse(ret, der, passwords);
     if (legacy)
         OSSL_PROVIDER_unload(legacy);
-    if (usual)
-        OSSL_PROVIDER_unload(usual);
-    OSSL_LIB_CTX_free(libctx);
     return ok;
 }
 
@@ -223,10 +183,9 @@ static int pfx_open(struct pfx *ret, const struct cert_file *file,
                          "%s is neither PEM nor PFX, or is damaged; restore it, or move it away to "
                          "have one made",
                          file->path);
-    if (pfx_parse(ret, file->bytes, NULL, passwords))
+    if (pfx_parse(ret, file->bytes, passwords))
         return 0;
     bool wrong = is_wrong_password();
-    pfx_fini(ret);
     if (!wrong && pfx_parse_legacy(ret, file->bytes, passwords))
         return 0;
     if (wrong)
