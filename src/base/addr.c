@@ -20,11 +20,14 @@ struct addr addr_v6(const uint8_t ip[16], uint16_t port, uint32_t scope)
 {
     struct addr a = {.port = port, .family = ADDR_V6, .scope = scope};
     memcpy(a.ip, ip, 16);
-    if (memcmp(ip, mapped, sizeof mapped) == 0)
+    if (memcmp(ip, mapped, sizeof mapped) == 0) {
         a.family = ADDR_V4;
+        a.scope = 0;
+    }
     if (memcmp(ip, loopback6, 16) == 0) {
         memcpy(a.ip, loopback4, 16);
         a.loop6 = 1;
+        a.scope = 0;
     }
     return a;
 }
@@ -40,7 +43,8 @@ static int parse_v4(const char *s, uint8_t out[4])
         unsigned v = 0, digits = 0;
         for (; *s >= '0' && *s <= '9' && digits < 4; s++, digits++)
             v = v * 10 + (unsigned)(*s - '0');
-        if (digits == 0 || digits > 3 || v > 255)
+        /* "010" is 8 to some readers and 10 to others: to us it is nothing. */
+        if (digits == 0 || digits > 3 || v > 255 || (digits > 1 && s[-(int)digits] == '0'))
             return E_FORMAT;
         out[i] = (uint8_t)v;
         if (i < 3 && *s++ != '.')

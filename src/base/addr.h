@@ -9,11 +9,11 @@
 enum addr_family { ADDR_NONE = 0, ADDR_V4 = 4, ADDR_V6 = 6 };
 
 struct addr {
-    uint8_t ip[16];   /* IPv6, or IPv4 as ::ffff:a.b.c.d; normalised */
-    uint16_t port;    /* host order; 0 where none is meant */
-    uint8_t family;   /* enum addr_family as it was on the wire, before normalisation */
-    uint8_t loop6;    /* 1: it was ::1 on the wire */
-    uint32_t scope;   /* IPv6 zone of a link-local address */
+    uint8_t ip[16]; /* IPv6, or IPv4 as ::ffff:a.b.c.d; normalised */
+    uint16_t port;  /* host order; 0 where none is meant */
+    uint8_t family; /* enum addr_family as it was on the wire, before normalisation */
+    uint8_t loop6;  /* 1: it was ::1 on the wire */
+    uint32_t scope; /* IPv6 zone of a link-local address */
 };
 
 #define ADDR_TEXT_MAX 64 /* "[ipv6%scope]:port" and its NUL */

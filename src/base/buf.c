@@ -32,27 +32,43 @@ void buf_clear(struct buf *b)
     b->failed = false;
 }
 
-uint8_t *buf_reserve(struct buf *b, size_t n)
+/* A block one byte larger than cap, so that a terminating NUL of vsnprintf never needs room of its
+ * own. What the old block held is wiped: it may be a password. */
+static bool grow(struct buf *b, size_t need)
+{
+    size_t cap = b->cap ? b->cap : BUF_CAP_MIN;
+    while (cap < need && cap <= b->max / 2)
+        cap *= 2;
+    if (cap < need || cap > b->max)
+        cap = b->max;
+    uint8_t *p = cap < SIZE_MAX ? mem_resize(NULL, cap + 1, 1) : NULL;
+    if (!p)
+        return false;
+    if (b->n)
+        memcpy(p, b->p, b->n);
+    mem_free_secret(b->p, b->cap);
+    b->p = p;
+    b->cap = cap;
+    return true;
+}
+
+/* Makes room for n bytes; 0 or why there is none. */
+static int make_room(struct buf *b, size_t n)
 {
     if (b->failed || n > b->max || b->n > b->max - n) {
         b->failed = true;
-        return NULL;
+        return E_LIMIT;
     }
-    if (b->cap - b->n >= n && b->p)
-        return b->p + b->n;
-    size_t cap = b->cap ? b->cap : BUF_CAP_MIN;
-    while (cap < b->n + n)
-        cap *= 2;
-    if (cap > b->max)
-        cap = b->max;
-    uint8_t *p = mem_resize(b->p, cap, 1);
-    if (!p) {
+    if ((!b->p || b->cap - b->n < n) && !grow(b, b->n + n)) {
         b->failed = true;
-        return NULL;
+        return E_NOMEM;
     }
-    b->p = p;
-    b->cap = cap;
-    return b->p + b->n;
+    return 0;
+}
+
+uint8_t *buf_reserve(struct buf *b, size_t n)
+{
+    return make_room(b, n) ? NULL : b->p + b->n;
 }
 
 void buf_commit(struct buf *b, size_t n)
@@ -63,11 +79,11 @@ void buf_commit(struct buf *b, size_t n)
 
 int buf_append(struct buf *b, const void *p, size_t n)
 {
-    uint8_t *to = buf_reserve(b, n);
-    if (!to)
-        return n > b->max - b->n ? E_LIMIT : E_NOMEM;
+    int rc = make_room(b, n);
+    if (rc)
+        return rc;
     if (n)
-        memcpy(to, p, n);
+        memcpy(b->p + b->n, p, n);
     b->n += n;
     return 0;
 }
@@ -94,14 +110,13 @@ int buf_printf(struct buf *b, const char *fmt, ...)
     va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    /* vsnprintf writes a terminating NUL, which is reserved but never counted in. */
-    uint8_t *to = n < 0 ? NULL : buf_reserve(b, (size_t)n + 1);
-    if (to) {
-        (void)vsnprintf((char *)to, (size_t)n + 1, fmt, again);
+    int rc = make_room(b, n < 0 ? SIZE_MAX : (size_t)n);
+    if (rc == 0) {
+        (void)vsnprintf((char *)b->p + b->n, (size_t)n + 1, fmt, again);
         b->n += (size_t)n;
     }
     va_end(again);
-    return to ? 0 : E_LIMIT;
+    return rc;
 }
 
 void buf_consume(struct buf *b, size_t n)

@@ -17,7 +17,7 @@ struct wcur {
 
 static inline struct rcur rcur_of(struct span s)
 {
-    return (struct rcur){s.p, s.p + s.n, false};
+    return (struct rcur){s.p, s.n ? s.p + s.n : s.p, false};
 }
 
 static inline size_t rcur_left(const struct rcur *c)
@@ -33,7 +33,8 @@ static inline struct span rcur_take(struct rcur *c, size_t n)
         return SPAN_NULL;
     }
     struct span s = {c->p, n};
-    c->p += n;
+    if (n)
+        c->p += n;
     return s;
 }
 
@@ -57,7 +58,7 @@ static inline uint64_t rcur_le(struct rcur *c, size_t n)
 
 static inline struct wcur wcur_of(void *p, size_t n)
 {
-    return (struct wcur){p, (uint8_t *)p + n, false};
+    return (struct wcur){p, n ? (uint8_t *)p + n : p, false};
 }
 
 static inline void wcur_put(struct wcur *c, const void *p, size_t n)
@@ -66,6 +67,8 @@ static inline void wcur_put(struct wcur *c, const void *p, size_t n)
         c->bad = true;
         return;
     }
+    if (n == 0)
+        return;
     memcpy(c->p, p, n);
     c->p += n;
 }

@@ -4,7 +4,10 @@
 
 void *mem_zalloc(size_t n, size_t size)
 {
-    return calloc(n ? n : 1, size ? size : 1);
+    size_t total;
+    if (__builtin_mul_overflow(n, size, &total))
+        return NULL;
+    return calloc(total ? total : 1, 1);
 }
 
 void *mem_resize(void *p, size_t n, size_t size)

@@ -58,7 +58,9 @@ static inline bool span_eq(struct span a, struct span b)
 /* The first n bytes left out; n beyond the end gives an empty span. */
 static inline struct span span_skip(struct span s, size_t n)
 {
-    return n >= s.n ? (struct span){s.p + s.n, 0} : (struct span){s.p + n, s.n - n};
+    if (n > s.n)
+        n = s.n;
+    return n ? (struct span){s.p + n, s.n - n} : s; /* nothing is added to a null pointer */
 }
 
 static inline bool ref_eq(struct ref a, struct ref b)
