@@ -47,11 +47,22 @@ static void library_log(void *ctx, const char *fmt, va_list args)
     LOG(a->cfg.log, &row_library, LF_SPAN("text", span_of(text, len)));
 }
 
-/* Lets the library work and notes when it wants to next. */
+static unsigned connections(struct admin *a)
+{
+    return MHD_get_daemon_info(a->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+}
+
+/* Lets the library work and notes when it wants to next. At its ceiling of connections it stops
+ * listening, and takes that up again only in the run after one has ended, which nothing else would
+ * bring about: so it runs until none ends any more. */
 static void pump(struct admin *a, struct now now)
 {
     MHD_UNSIGNED_LONG_LONG ms;
-    (void)MHD_run(a->daemon);
+    unsigned before;
+    do {
+        before = connections(a);
+        (void)MHD_run(a->daemon);
+    } while (connections(a) < before);
     bool waits = MHD_get_timeout(a->daemon, &ms) == MHD_YES;
     a->cfg.loop->ops->timer_set(a->timer, waits ? now.mono + ms * NSEC_PER_MS : NSEC_NEVER);
 }
