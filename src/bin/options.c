@@ -61,6 +61,16 @@ int options_load(const struct cmdline *line, struct config **ret, struct buf *wa
     return rc;
 }
 
+static void show_warnings(struct span lines)
+{
+    while (lines.n) {
+        const uint8_t *lf = memchr(lines.p, '\n', lines.n);
+        size_t n = lf ? (size_t)(lf - lines.p) : lines.n;
+        (void)fprintf(stderr, "slipgate: warning: %.*s\n", (int)n, (const char *)lines.p);
+        lines = span_skip(lines, n + 1);
+    }
+}
+
 int options_config(const struct cmdline *line, struct config **ret)
 {
     struct buf warnings, why;
@@ -69,8 +79,8 @@ int options_config(const struct cmdline *line, struct config **ret)
     int rc = options_load(line, ret, &warnings, &why);
     if (rc)
         (void)command_wrong("%.*s", (int)why.n, why.n ? (const char *)why.p : "");
-    else if (warnings.n)
-        (void)fprintf(stderr, "%.*s", (int)warnings.n, (const char *)warnings.p);
+    else
+        show_warnings(buf_span(&warnings));
     buf_fini(&warnings);
     buf_fini(&why);
     return rc == 0 ? 0 : rc == E_NOMEM ? EXIT_FAILED : EXIT_USAGE;
