@@ -8,7 +8,7 @@
 #include "games/racing/sessions.h"
 #include "wire/json.h"
 
-#define COMMAND_NAME_MAX 128u /* longer ones are unknown anyhow and echoed cut */
+#define COMMAND_NAME_MAX 1024u /* longer ones are unknown anyhow and echoed cut */
 
 static const char *const members[F_MEMBERS] = {
     [F_COMMAND] = "command", [F_NAME] = "name",          [F_PASSWORD] = "password",

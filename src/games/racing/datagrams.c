@@ -104,6 +104,9 @@ static void accept(struct racing *g, struct now now, struct session *s, const st
         return;
     s->path.local = d->path.local;
     count(g, M_DGRAM_ACCEPTED);
+    LOG(g->host->log, &log_datagram, LF_SPAN("session", span_of(s->id, 8)),
+        LF_ADDR("endpoint", &d->path.peer), LF_UINT("bytes", d->bytes.n),
+        LF_STR("message", u->kind == UPDATE_INPUT ? "INPUT" : "UPDATE"));
     session_touch(g, s, now);
     if (u->kind == UPDATE_POSITION) {
         memcpy(s->position, u->position, sizeof s->position);

@@ -110,6 +110,7 @@ const struct log_row
     log_room_removed = {LOG_INFO, "racing.room_removed", "room removed"},
     log_race = {LOG_INFO, "racing.race_started", "race started"},
     log_moved = {LOG_DEBUG, "racing.endpoint", "datagram endpoint set"},
+    log_datagram = {LOG_DEBUG, "racing.datagram", "datagram accepted"},
     log_default_secret = {
         LOG_WARN, "racing.default_secret",
         "racing.udp_shared_secret is the documented default: set your own if your "

@@ -50,6 +50,7 @@ extern const struct metric_row racing_metrics[M_ROWS];
 extern const struct config_row racing_config[RACING_CONFIG_ROWS];
 
 extern const struct log_row log_session_open, log_session_end, log_command, log_login,
-    log_login_failed, log_room_created, log_room_removed, log_race, log_moved, log_default_secret;
+    log_login_failed, log_room_created, log_room_removed, log_race, log_moved, log_datagram,
+    log_default_secret;
 
 #endif
