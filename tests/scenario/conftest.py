@@ -1,12 +1,9 @@
 """Fixtures of the scenario tests. A module may set SETTINGS to change its server's configuration."""
-import itertools
-import os
-
 import pytest
 
 from harness import server as server_module
 from harness.messages import PONG
-from harness.player import OFFER, Player, start_racing
+from harness.player import OFFER, Player, fresh_name, start_racing
 from harness.server import Server
 
 
@@ -56,13 +53,6 @@ def connect(request):
     yield make
     for player in opened:
         player.close()
-
-
-_numbers = itertools.count()
-
-
-def fresh_name(stem="racer"):
-    return f"{stem}-{os.getpid()}-{next(_numbers)}"
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from harness.messages import BYE_OK, INVALID_JSON, NEEDS_LOGIN, PONG, name_ok, wire
+from harness.messages import (BATCH_IN_BATCH, BATCH_TOO_LONG, BYE_OK, INVALID_JSON, NEEDS_LOGIN, PONG, name_ok,
+                              wire)
 
 PING = {"command": "PING"}
 
@@ -32,7 +33,7 @@ def test_32_elements(connect):
 
 def test_33_elements_are_refused_whole(connect):
     player = connect()
-    assert player.get("BATCH", messages=[PING] * 33)["command"] == "ERROR"
+    assert player.ask("BATCH", messages=[PING] * 33) == BATCH_TOO_LONG
     player.nothing_else()
 
 
@@ -61,7 +62,7 @@ def test_a_batch_in_a_batch_is_refused_and_the_rest_goes_on(connect):
     player = connect()
     player.send("BATCH", messages=[PING, {"command": "BATCH", "messages": [PING, PING]}, PING])
     assert player.line() == PONG
-    assert json.loads(player.line())["command"] == "ERROR"
+    assert player.line() == BATCH_IN_BATCH
     assert player.line() == PONG
     player.nothing_else()
 

@@ -114,7 +114,7 @@ def test_secrets_are_masked():
 
 def test_every_key_has_a_meaning():
     result = run("config", "print")
-    keys = [match for match in re.findall(r"^\W*([a-z]+\.[a-z_0-9]+) = (.*)$", result.stdout, re.MULTILINE)]
+    keys = re.findall(r"^# ([a-z]+\.[a-z_0-9]+) = (.*)$", result.stdout, re.MULTILINE)
     assert len(keys) > 25
     for key, rest in keys:
         assert len(re.findall(r"[A-Za-z]{3,}", rest)) >= 3, f"{key} is not explained: {rest!r}"

@@ -75,17 +75,17 @@ def test_the_number_of_samples_does_not_grow_with_players(server, race):
 
 
 def test_gauges_return_when_players_leave(server, race):
-    def gauges():
-        text = server.http("/metrics")[1]
-        names = set(re.findall(r"^# TYPE (slipgate_service_\S+) gauge$", text, re.MULTILINE))
-        return {key: value for key, value in server.metrics().items() if key[0] in names}
-    assert gauges(), "how many are here is shown"
-    until(lambda: sum(gauges().values()) == 0, "everybody of the tests before has left")
-    players = race("legacy", "legacy")
-    assert sum(gauges().values()) > 0
+    def here():
+        return {what: server.metric(f"slipgate_service_{what}", service="racing")
+                for what in ("sessions", "authenticated_sessions", "rooms", "active_rooms", "players_in_rooms")}
+    until(lambda: not any(here().values()), "everybody of the tests before has left")
+    players = race("legacy", "plain", "gcm")
+    assert here() == {"sessions": 3, "authenticated_sessions": 3, "rooms": 1, "active_rooms": 0, "players_in_rooms": 3}
+    players[0].ask("START_GAME")
+    assert here()["active_rooms"] == 1
     for player in players:
         player.close()
-    until(lambda: sum(gauges().values()) == 0, "and now again")
+    until(lambda: not any(here().values()), "and now again")
 
 
 def test_a_slow_http_client_holds_nobody_up(server, connect, settled):
@@ -106,9 +106,9 @@ def test_bad_requests_do_no_harm(server, data):
     with socket.create_connection(("127.0.0.1", server.options["admin.port"]), timeout=5) as link:
         try:
             link.sendall(data)
-            link.shutdown(socket.SHUT_WR)
+            link.settimeout(0.3)
             answer = link.recv(4096)
-        except ConnectionError:
-            answer = b""
+        except OSError:
+            answer = b""  # closed, or still waiting for the rest of it
     assert answer == b"" or b" 4" in answer[:20] or b" 5" in answer[:20], answer[:50]
     assert server.http("/healthz")[0] == 200

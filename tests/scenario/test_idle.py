@@ -3,9 +3,8 @@ import time
 
 import pytest
 
-from conftest import fresh_name
 from harness.messages import name_ok
-from harness.player import Closed, Player
+from harness.player import Closed, Player, fresh_name
 from harness.seal import Legacy
 
 TIMEOUT_S = 2

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from harness.messages import (NAME_FIRST, NAME_NEEDED, NAME_TAKEN, NEEDS_LOGIN, PASSWORD_NEEDED, PONG,
-                              WRONG_PASSWORD, auth_ok, name_ok)
+from harness.messages import (NAME_FIRST, NAME_INVALID, NAME_NEEDED, NAME_TAKEN, NEEDS_LOGIN, PASSWORD_NEEDED,
+                              PONG, WRONG_PASSWORD, auth_ok, name_ok)
 
 
 def assert_refused(line):
@@ -138,12 +138,21 @@ def test_authenticate_before_name(connect):
     assert_not_logged_in(player)
 
 
-@pytest.mark.parametrize("fields", [{}, {"password": None}, {"password": 5}, {"password": ["x"]}], ids=repr)
+@pytest.mark.parametrize("fields", [{}, {"password": None}], ids=repr)
 def test_authenticate_needs_a_password(connect, unique, fields):
     name, player = unique(), connect()
     assert player.ask("NAME", name=name) == name_ok(name, False)
     assert player.ask("AUTHENTICATE", **fields) == PASSWORD_NEEDED
     assert_not_logged_in(player)
+
+
+@pytest.mark.parametrize("password", [5, False, ["x"], {}], ids=repr)
+def test_authenticate_with_a_password_that_is_no_text(connect, unique, password):
+    name, player = unique(), connect()
+    assert player.ask("NAME", name=name) == name_ok(name, False)
+    assert_refused(player.ask("AUTHENTICATE", password=password))
+    assert_not_logged_in(player)
+    assert connect().ask("NAME", name=name, password="first") == name_ok(name), "nothing was stored"
 
 
 def test_authenticate_with_an_empty_password(connect, unique):
@@ -248,8 +257,8 @@ def test_nobody_wears_a_name_in_a_room_that_they_have_not_proven(join_server):
 
 def test_invalid_names_keep_the_identity(join_server):
     player = join_server()
-    for name in ("", "Anonymous", "x" * 65, "a\tb"):
-        assert_refused(player.ask("NAME", name=name, password="x"))
+    for name, reply in (("", NAME_NEEDED), ("Anonymous", NAME_NEEDED), ("x" * 65, NAME_INVALID), ("a\tb", NAME_INVALID)):
+        assert player.ask("NAME", name=name, password="x") == reply
     assert info(player)["name"] == player.name
     player.create_room()
 
@@ -271,7 +280,8 @@ def test_a_name_of_64_bytes(connect, unique, filler):
 @pytest.mark.parametrize("name", ["a" * 65, "é" * 33, "a" * 1000, "a" * 60000], ids=lambda n: f"{len(n.encode())} bytes")
 def test_a_name_of_more_than_64_bytes(connect, name):
     player = connect()
-    assert_refused(player.ask("NAME", name=name, password="x"))
+    assert player.ask("NAME", name=name, password="x") == NAME_INVALID
+    assert player.ask("NAME", name=name) == NAME_INVALID
     assert_not_logged_in(player)
     assert info(player)["name"] == "Anonymous"
 
@@ -283,7 +293,7 @@ def test_a_name_of_one_byte(connect):
 @pytest.mark.parametrize("name", ["a\x00b", "a\nb", "a\rb", "\x1b[31m", "a\x7fb", "a\tb"], ids=repr)
 def test_control_characters_in_a_name(connect, name):
     player = connect()
-    assert_refused(player.ask("NAME", name=name, password="x"))
+    assert player.ask("NAME", name=name, password="x") == NAME_INVALID
     assert_not_logged_in(player)
 
 
@@ -299,6 +309,16 @@ def test_passwords_up_to_72_bytes(connect, unique, size):
     assert connect().ask("NAME", name=name, password=password) == name_ok(name)
     assert connect().ask("NAME", name=name, password=password) == name_ok(name)
     assert connect().ask("NAME", name=name, password="p" * (size - 1) + "q") == NAME_TAKEN, "every byte counts"
+
+
+def test_nobody_in_a_room_is_unproven(join_server, unique):
+    """A name without a password takes its wearer out of the room, silently."""
+    host, player = join_server(), join_server()
+    player.join(host.create_room())
+    assert player.ask("NAME", name=unique())
+    assert info(player)["currentRoomId"] is None
+    assert host.players_in_room() == [(host.id, host.name)]
+    host.nothing_else()
 
 
 @pytest.mark.parametrize("password", ["p" * 73, "é" * 37, "p" * 5000], ids=lambda p: f"{len(p.encode())} bytes")

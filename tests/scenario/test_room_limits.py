@@ -1,7 +1,7 @@
 """The ceiling on rooms, and one list that holds them all."""
 import json
 
-from harness.messages import wire
+from harness.messages import TOO_MANY_ROOMS, wire
 
 
 def test_rooms_up_to_the_limit_and_not_one_more(new_server, join_server):
@@ -9,8 +9,7 @@ def test_rooms_up_to_the_limit_and_not_one_more(new_server, join_server):
     players = [join_server(server) for _ in range(4)]
     for player in players[:3]:
         player.create_room()
-    reply = players[3].get("CREATE_ROOM", name="one too many")
-    assert reply["command"] == "ERROR" and reply["message"], reply
+    assert players[3].ask("CREATE_ROOM", name="one too many") == TOO_MANY_ROOMS
     assert players[3].current_room() is None
     assert len(players[3].rooms()) == 3
     # A player who is alone in a room may trade it for another: the old one ends.
@@ -26,7 +25,7 @@ def test_a_refused_room_keeps_the_one_that_is_shared(new_server, join_server):
     host, guest = join_server(server), join_server(server)
     room = host.create_room()
     guest.join(room)
-    assert guest.get("CREATE_ROOM", name="second")["command"] == "ERROR"
+    assert guest.ask("CREATE_ROOM", name="second") == TOO_MANY_ROOMS
     assert guest.current_room() == room
     assert len(host.players_in_room()) == 2
 
@@ -46,5 +45,5 @@ def test_one_list_holds_a_thousand_rooms(server, join_server, connect):
                         "hostId": room["hostId"]} for room in rooms)
     reader.nothing_else()
     host = join_server()
-    assert host.get("CREATE_ROOM", name="number 1001")["command"] == "ERROR"
+    assert host.ask("CREATE_ROOM", name="number 1001") == TOO_MANY_ROOMS
     assert host.ask("LEAVE_ROOM") == wire({"command": "ERROR", "message": "Cannot leave room. No room joined."})

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from harness.messages import JOIN_REFUSED, ROOM_NOT_FOUND, wire
+from harness.messages import JOIN_REFUSED, ROOM_NAME_INVALID, ROOM_NOT_FOUND, wire
 from harness.waiting import until
 
 
@@ -219,15 +219,14 @@ def test_a_room_name_of_64_bytes(join_server):
                          ids=lambda n: repr(n)[:20])
 def test_room_names_that_are_refused(join_server, name):
     player = join_server()
-    reply = player.get("CREATE_ROOM", name=name)
-    assert reply["command"] == "ERROR" and reply["message"], reply
+    assert player.ask("CREATE_ROOM", name=name) == ROOM_NAME_INVALID
     assert player.current_room() is None
 
 
 def test_a_refused_room_name_keeps_the_old_room(join_server):
     player = join_server()
     room = player.create_room()
-    assert player.get("CREATE_ROOM", name="r" * 65)["command"] == "ERROR"
+    assert player.ask("CREATE_ROOM", name="r" * 65) == ROOM_NAME_INVALID
     assert player.current_room() == room
 
 
@@ -240,3 +239,26 @@ def test_rooms_survive_their_creators_other_business(join_server):
     player.ask_raw(b"{}nonsense")
     assert player.players_in_room() == [(player.id, player.name)]
     assert json.loads(player.ask("LEAVE_ROOM"))["roomId"] == room
+
+
+def test_room_events_when_configured(new_server, join_server):
+    """Off by default, because the document's clients do not expect them."""
+    server = new_server(racing__room_events=True)
+    host, guest, other = (join_server(server) for _ in range(3))
+    room = host.create_room()
+
+    def event(command, player):
+        return wire({"command": command, "sessionId": player.id, "name": player.name, "roomId": room})
+
+    guest.join(room)
+    assert host.line() == event("PLAYER_JOINED", guest)
+    other.join(room)
+    for player in (host, guest):
+        assert player.line() == event("PLAYER_JOINED", other)
+    guest.get("LEAVE_ROOM")
+    for player in (host, other):
+        assert player.line() == event("PLAYER_LEFT", guest)
+    host.close()
+    assert other.line() == event("PLAYER_LEFT", host)
+    for player in (guest, other):
+        player.nothing_else()

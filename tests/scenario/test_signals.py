@@ -1,11 +1,12 @@
 """SIGTERM drains, a second one ends at once, SIGHUP reloads."""
+import json
 import signal
 import time
 
 import pytest
 
-from harness.messages import PONG
-from harness.player import Closed
+from harness.messages import PONG, SHUTTING_DOWN, wire
+from harness.player import Closed, delivered, start_racing
 from harness.waiting import until
 
 
@@ -18,50 +19,102 @@ def test_an_empty_server_ends_at_once(new_server, number):
     assert time.monotonic() - start < 5
 
 
-def test_a_drain_ends_when_its_time_is_over(new_server, join_server):
-    server = new_server(server__drain_timeout_s=2)
-    player = join_server(server)
-    player.create_room()
+def race_of(join_server, server, count=2):
+    """Players in a running race, all of whose lines are read."""
+    players = [join_server(server) for _ in range(count)]
+    room = players[0].create_room()
+    for player in players[1:]:
+        player.join(room)
+    players[0].ask("START_GAME")
+    for player in players:
+        player.line()
+    return players
+
+
+def closing_notice(player):
+    """The seconds that a SERVER_CLOSING line gives."""
+    line = player.line()
+    message = json.loads(line)
+    assert line == wire({"command": "SERVER_CLOSING", "message": "Server is shutting down",
+                         "seconds": message["seconds"]})
+    return message["seconds"]
+
+
+def test_players_outside_a_race_are_told_and_closed_at_once(new_server, join_server, connect):
+    server = new_server(server__drain_timeout_s=60)
+    stranger, loner, host = connect(server), join_server(server), join_server(server)
+    host.create_room()
     start = time.monotonic()
     server.signal(signal.SIGTERM)
-    player.closing()
+    for player in (stranger, loner, host):
+        assert player.closing() == [SHUTTING_DOWN]
+        player.close()
     assert server.wait_exit() == 0
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 5
 
 
-def test_a_drain_ends_when_the_last_player_has_left(new_server, join_server):
+def test_a_running_race_may_finish_within_the_drains_time(new_server, join_server):
     server = new_server(server__drain_timeout_s=60)
-    player = join_server(server)
+    players = race_of(join_server, server)
+    for player in players:
+        player.open_udp()
+    start_racing(players)
     server.signal(signal.SIGTERM)
-    until(lambda: server.http_status("/readyz") in (503, None), "no longer ready")
-    player.close()
+    for player in players:
+        assert 50 <= closing_notice(player) <= 60
+    delivered(players[0], [players[1]], players[0].update(x=1))
+    assert players[0].ask("PING") == PONG
+    for player in players:
+        player.ask("BYE")
+        player.closing()
+        player.close()
     assert server.wait_exit(20) == 0
+
+
+def test_a_race_that_does_not_finish_is_ended_when_the_time_is_over(new_server, join_server):
+    server = new_server(server__drain_timeout_s=2)
+    players = race_of(join_server, server)
+    start = time.monotonic()
+    server.signal(signal.SIGTERM)
+    for player in players:
+        assert closing_notice(player) <= 2
+        assert player.closing() == [SHUTTING_DOWN]
+    assert server.wait_exit() == 0
+    assert 1 < time.monotonic() - start < 8
 
 
 def test_while_draining_nobody_new_is_let_in_and_readyz_says_so(new_server, join_server, connect):
     server = new_server(server__drain_timeout_s=60)
-    player = join_server(server)
+    players = race_of(join_server, server)
     server.signal(signal.SIGTERM)
-    until(lambda: server.http_status("/readyz") in (503, None), "no longer ready")
-    if server.process.poll() is None and server.http_status("/healthz") is not None:
-        assert server.http_status("/healthz") == 200, "alive all the same"
-    with pytest.raises((OSError, Closed, AssertionError)):
-        late = connect(server)
-        late.log_in("late-player")
-    player.close()
+    until(lambda: server.http_status("/readyz") == 503, "no longer ready")
+    assert server.http_status("/healthz") == 200, "alive all the same"
+    with pytest.raises((OSError, Closed)):
+        connect(server).log_in("late-player")
+    for player in players:
+        player.close()
     assert server.wait_exit(20) == 0
 
 
 def test_a_second_signal_ends_it_at_once(new_server, join_server):
     server = new_server(server__drain_timeout_s=120)
-    join_server(server).create_room()
+    race_of(join_server, server)
     server.signal(signal.SIGTERM)
-    until(lambda: server.http_status("/readyz") in (503, None), "draining")
+    until(lambda: server.http_status("/readyz") == 503, "draining")
     start = time.monotonic()
-    if server.process.poll() is None:
-        server.signal(signal.SIGTERM)
+    server.signal(signal.SIGTERM)
     assert server.wait_exit() == 0
     assert time.monotonic() - start < 5
+
+
+def test_sigusr1_drains_without_an_end(new_server, join_server):
+    server = new_server()
+    player = join_server(server)
+    server.signal(signal.SIGUSR1)
+    assert player.closing() == [SHUTTING_DOWN]
+    until(lambda: server.http_status("/readyz") == 503, "no longer ready")
+    assert server.http_status("/healthz") == 200
+    assert server.process.poll() is None
 
 
 def test_what_was_answered_before_a_stop_is_kept(new_server, connect, unique):

@@ -1,23 +1,6 @@
 """A client that does not read is closed once its queue is full, and costs nobody else anything."""
-import time
-
-from harness.messages import PONG, RELAY_NO_TARGET, wire
-
-TEXT = "x" * 4000
-
-
-def flood(senders, target, deadline_s=60):
-    """Relays to the target until the server says that there is no such player. Returns the texts relayed."""
-    relayed, end = 0, time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        for sender in senders:
-            for _ in range(8):
-                sender.send("RELAY_MESSAGE", targetId=target.id, message=TEXT)
-            replies = [sender.line() for _ in range(8)]
-            relayed += replies.count(wire({"command": "RELAY_OK", "targetId": target.id}))
-            if RELAY_NO_TARGET in replies:
-                return relayed
-    raise AssertionError(f"still there after {relayed} messages of {len(TEXT)} bytes")
+from harness.attacks import TEXT, flood
+from harness.messages import PONG
 
 
 def test_a_reader_that_never_reads_is_closed_and_others_notice_nothing(server, join_server, race):

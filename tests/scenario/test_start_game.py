@@ -120,3 +120,21 @@ def test_numbers_are_written_short(join_server):
     text = host.ask("START_GAME").decode()
     place = json.loads(text, parse_float=str, parse_int=str)["spawnPositions"][host.id]
     assert place == {"x": "66", "y": "-2", "z": "0.8"}
+
+
+def test_the_second_line_can_be_left_out(new_server, join_server):
+    host = join_server(new_server(racing__start_reply=False))
+    room = host.create_room()
+    assert host.ask("START_GAME") == started(room, host, [host])
+    host.nothing_else()
+
+
+def test_in_a_larger_room_the_places_repeat(new_server, join_server):
+    server = new_server(racing__room_size=22)
+    players = [join_server(server) for _ in range(22)]
+    room = players[0].create_room()
+    for player in players[1:]:
+        player.join(room)
+    places = players[0].get("START_GAME")["spawnPositions"]
+    assert list(places) == [player.id for player in players]
+    assert [places[player.id]["x"] for player in players[20:]] == [66, 60]

@@ -141,22 +141,6 @@ def test_filling_keeps_the_members_nobody_knows(race):
     assert got["rotation"] == IDENTITY
 
 
-@pytest.mark.parametrize("fields", [
-    {"position": "here"}, {"position": None}, {"position": [1, 2, 3]}, {"position": {"x": "1", "y": 0, "z": 0}},
-    {"rotation": 5}, {"rotation": {"x": 0, "y": 0, "z": 0, "w": None}}, {"position": {"x": {}, "y": 1, "z": 2}}],
-    ids=repr)
-def test_others_never_get_an_update_whose_numbers_are_none(race, fields):
-    first, second = race("legacy", "legacy")
-    first.udp.send(wire({"command": "UPDATE", "sessionId": first.id, **fields}))
-    mark = first.input(mark=1)
-    first.udp.send(mark)
-    while (text := second.udp.receive()) != mark:
-        message = json.loads(text)
-        for part, axes in (("position", "xyz"), ("rotation", "xyzw")):
-            for axis in axes:
-                assert isinstance(message[part][axis], (int, float)), message
-
-
 # ---- rooms named in an INPUT
 
 def test_an_input_for_another_room_is_dropped(race):
@@ -249,3 +233,63 @@ def test_authenticate_makes_the_key(race, connect, unique):
     player.open_udp("legacy")
     delivered(player, [first, second], player.update())
     delivered(first, [second, player], first.update())
+
+
+# ---- what might mislead a reader
+
+def test_an_input_whose_client_id_is_another_players_is_corrected(race):
+    first, second, third = race("legacy", "legacy", "legacy")
+    text = nested_input(first.id, first.room_id).replace(b'"client_id":"' + first.id.encode(),
+                                                         b'"client_id":"' + second.id.encode())
+    assert second.id.encode() in text
+    first.udp.send(text)
+    for other in (second, third):
+        got = other.udp.receive_json()
+        assert (got["sessionId"], got["client_id"]) == (first.id, first.id)
+        assert got["input"] == {"steering": 0.5, "throttle": 1, "brake": 0, "timestamp": 12.25}
+
+
+@pytest.mark.parametrize("key", ["session\\u0049d", "\\u0073essionId"])
+def test_an_escaped_id_key_cannot_hide_another_id(race, key):
+    first, second = race("legacy", "legacy")
+    text = first.update()[:-1] + f',"{key}":"{second.id}"}}'.encode()
+    first.udp.send(text)
+    mark = first.input(mark=1)
+    first.udp.send(mark)
+    while (got := second.udp.receive()) != mark:
+        assert second.id.encode() not in got
+        assert json.loads(got)["sessionId"] == first.id
+
+
+@pytest.mark.parametrize("fields", [
+    {"position": {"x": None, "y": 2, "z": 3}}, {"rotation": None}, {"position": None}], ids=repr)
+def test_null_is_as_missing(race, fields):
+    first, second = race("legacy", "legacy")
+    first.udp.send(wire({"command": "UPDATE", "sessionId": first.id, **fields}))
+    got = second.udp.receive_json()
+    assert got["rotation"] == IDENTITY
+    assert got["position"] == {"x": 0, **({"y": 2, "z": 3} if fields.get("position") else {"y": 0, "z": 0})}
+
+
+def test_missing_controls_are_filled(race):
+    first, second = race("legacy", "legacy")
+    first.udp.send(wire({"command": "INPUT", "sessionId": first.id, "steering": 0.5, "gear": 2}))
+    got = second.udp.receive_json()
+    assert got.pop("client_id", first.id) == first.id
+    assert got == {"command": "INPUT", "sessionId": first.id, "steering": 0.5, "gear": 2, "throttle": 0, "brake": 0,
+                   "timestamp": 0}
+
+
+@pytest.mark.parametrize("number", ["1e39", "-1e39", "3.5e38"])
+def test_numbers_that_no_float_holds_drop_the_message(race, number):
+    first, second = race("legacy", "legacy")
+    text = first.update(x="NUMBER").replace(b'"NUMBER"', number.encode())
+    dropped(lambda: first.udp.send(text), first, [second])
+
+
+@pytest.mark.parametrize("fields", [
+    {"position": "here"}, {"position": [1, 2, 3]}, {"position": {"x": "1", "y": 0, "z": 0}}, {"rotation": 5},
+    {"position": {"x": True, "y": 0, "z": 0}}], ids=repr)
+def test_values_of_another_type_drop_the_message(race, fields):
+    first, second = race("legacy", "legacy")
+    dropped(lambda: first.udp.send(wire({"command": "UPDATE", "sessionId": first.id, **fields})), first, [second])

@@ -99,13 +99,16 @@ def test_on_takes_plaintext_after_sealed_datagrams(on, race):
     delivered(first, [second], first.update(x=2))
 
 
-def test_on_answers_in_the_form_of_the_last_datagram(on, race):
-    first, second = race("legacy", "legacy", server=on)
-    sealed = second.udp.seal
-    for seal in (Plain(), sealed, Plain()):
-        second.udp.seal = seal
-        delivered(second, [first], second.update(x=1))
-        delivered(first, [second], first.update(x=2))
+def test_on_answers_sealed_once_something_sealed_has_come(on, race):
+    first, second = race("legacy", "plain", server=on)
+    delivered(first, [second], first.update(x=1))
+    sealed, plain = Legacy(second.id), second.udp.seal
+    second.udp.seal = sealed
+    delivered(second, [first], second.update(x=2))
+    delivered(first, [second], first.update(x=3))
+    second.udp.send_raw(plain.seal(second.update(x=4)))
+    assert first.udp.receive() == second.update(x=4)
+    delivered(first, [second], first.update(x=5))
 
 
 def test_on_still_moves_no_endpoint_by_plaintext(on, race):

@@ -30,10 +30,18 @@ NAME_NEEDED = error("Name is required.")
 ROOM_NAME_NEEDED = error("Room name is required.")
 ROOM_NOT_FOUND = error("Room not found.")
 JOIN_REFUSED = error("Failed to join room. Room may be full or inactive.")
+ROOM_NAME_INVALID = error("Room name is not valid.")
+TOO_MANY_ROOMS = error("Too many rooms. Please try again later.")
+NAME_INVALID = error("Name is not valid.")
+PASSWORD_SHORT = error("Password is too short.")
+SIGNED_IN = auth_failed("This player is already signed in.")
+BATCH_IN_BATCH = error("BATCH cannot hold another BATCH.")
+BATCH_TOO_LONG = error("Too many messages in one BATCH. The limit is 32.")
 RELAY_INVALID = error("Invalid message relay request. Missing target or message.")
 RELAY_NO_TARGET = error("Target player not found.")
 BUSY = error("Server is busy. Please try again.")
 REPLACED = wire({"command": "BYE_ADMIN", "message": "Signed in from another connection"})
+SHUTTING_DOWN = wire({"command": "BYE_ADMIN", "message": "Server is shutting down"})
 
 
 def name_ok(name, authenticated=True):

@@ -1,5 +1,7 @@
 """A racing client: blocking sockets with deadlines, written from the protocol's document."""
+import itertools
 import json
+import os
 import re
 import socket
 import ssl
@@ -18,6 +20,14 @@ def client_context():
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+_numbers = itertools.count()
+
+
+def fresh_name(stem="racer"):
+    """A name nobody has used on any server of this run."""
+    return f"{stem}-{os.getpid()}-{next(_numbers)}"
 
 
 class Closed(Exception):
@@ -77,7 +87,7 @@ class Player:
                 more = b""
             except socket.timeout:
                 raise AssertionError(f"no line in time; have {self.buffer[:200]!r}") from None
-            except (ssl.SSLEOFError, ConnectionError):
+            except (ssl.SSLError, ConnectionError):
                 raise Closed(False, self.buffer) from None
             if not more:
                 raise Closed(True, self.buffer)
@@ -127,6 +137,7 @@ class Player:
     # ---- the usual conversations
 
     def log_in(self, name, password="pw", **extra):
+        """With udpAead=[...] in `extra` the keys that were granted are kept for open_udp."""
         reply = self.get("NAME", name=name, password=password, **extra)
         assert reply["command"] == "NAME_OK" and reply["authenticated"] is True, reply
         self.name = name

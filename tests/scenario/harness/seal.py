@@ -82,7 +82,7 @@ class Aead:
 
     def __init__(self, grant):
         """`grant` is the member "udpAead" of the login's reply."""
-        assert set(grant) == {"alg", "connId", "c2s", "s2c"}, grant
+        assert list(grant) in (["alg", "connId", "c2s", "s2c"], ["alg", "connId", "c2s", "s2c", "pack"]), grant
         self.alg = grant["alg"]
         self.conn_id = bytes.fromhex(grant["connId"])
         self.c2s = base64.b64decode(grant["c2s"], validate=True)

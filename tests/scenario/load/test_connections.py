@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness import settings
+from harness.attacks import flood
 from harness.messages import PONG
 from harness.player import Closed, Player, client_context
 from harness.waiting import until
@@ -94,6 +95,7 @@ def test_half_handshakes_held_open(server, join_server, memory, figures, long, s
     first = hello()[:size]
 
     def hold(number, watch=None):
+        files = server.open_files()
         links = [raw(server) for _ in range(number)]
         for link in links:
             if first:
@@ -106,6 +108,7 @@ def test_half_handshakes_held_open(server, join_server, memory, figures, long, s
             watch.look()
         for i, link in enumerate(links):
             drop(link, i % 2)
+        until(lambda: server.open_files() <= files, "the descriptors are closed", 20)
     hold(count)
     watch = memory()
     hold(count, watch)
@@ -163,7 +166,6 @@ def test_random_bytes_before_and_after_the_handshake(server, join_server, memory
 
 
 def test_readers_that_never_read(server, join_server, memory, figures, long):
-    from test_slow_reader import flood
     rounds = 10 if long else 2
     senders = [join_server(server) for _ in range(10)]
     relayed = flood(senders, join_server(server, receive_buffer=4096))
