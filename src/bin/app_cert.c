@@ -24,8 +24,6 @@ int app_cert_open(struct app *a, struct buf *why)
     int rc = cert_open(&a->cert, &setup, unix_s, &made, why);
     if (rc == 0)
         cert_report(a->cert, &setup, unix_s, a->log);
-    if (rc == 0 && made)
-        rows_tls_warn_made(a->config, a->log);
     return rc;
 }
 
