@@ -1,17 +1,19 @@
 /* A slab of equal objects named by generation handles. Objects never move, slot numbers are small
- * and dense (a freed one is used again first), and the handle of a freed object finds nothing. */
+ * and dense (always below max; low ones are used first), and the handle of a freed object finds
+ * nothing. Memory is taken in chunks and given back when a chunk is empty; one empty chunk is kept. */
 #ifndef SLIPGATE_BASE_SLOTS_H
 #define SLIPGATE_BASE_SLOTS_H
 
 #include "base/types.h"
 
 struct slots {
-    size_t size;         /* bytes of one object */
-    uint32_t max, live;  /* ceiling; objects in use */
-    uint32_t cap;        /* slots allocated so far */
-    uint32_t free_head;  /* 1 + first free slot, 0 for none */
+    size_t size;        /* bytes of one object */
+    uint32_t max, live; /* ceiling; objects in use */
+    uint32_t cap;       /* slots numbered so far; their generations are kept for good */
+    uint32_t room_from; /* no chunk before this one has a free slot */
+    uint32_t spare;     /* 1 + the empty chunk that keeps its memory, 0 for none */
     struct slots_meta *meta;
-    uint8_t **chunks;
+    struct slots_chunk *chunks;
 };
 
 void slots_init(struct slots *s, size_t size, uint32_t max);
