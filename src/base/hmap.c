@@ -15,7 +15,8 @@ struct entry {
     uint8_t key[];
 };
 
-#define ENTRIES_MIN 16u
+#define ENTRIES_MIN  16u
+#define SHRINK_BELOW 8u /* live entries to one of these: too much memory for so few */
 
 static uint64_t rotl(uint64_t x, int b)
 {
@@ -73,7 +74,7 @@ void hmap_init(struct hmap *m, size_t key_size, const uint64_t seed[2], uint32_t
 void hmap_fini(struct hmap *m)
 {
     uint64_t seed[2] = {m->seed[0], m->seed[1]};
-    mem_free(m->entries);
+    mem_free_secret(m->entries, (size_t)m->entries_cap * m->stride);
     mem_free(m->table);
     if (m->key_size)
         hmap_init(m, m->key_size, seed, m->max);
@@ -110,13 +111,34 @@ static void place(uint32_t *table, uint32_t cap, uint32_t hash, uint32_t number)
     table[i] = number;
 }
 
-/* New arrays with only the live entries, room for at least one more; the table stays at most half
- * full. */
+/* Moves the live entries to `entries`, which may be where they are, and enters them in the empty
+ * table. */
+static void move_live(struct hmap *m, uint8_t *entries, uint32_t *table, uint32_t cap)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->used; i++) {
+        struct entry *e = entry_at(m, i);
+        if (!e->live)
+            continue;
+        memmove(entries + (size_t)n * m->stride, e, m->stride);
+        place(table, cap * 2, e->hash, ++n);
+    }
+    if (entries == m->entries)
+        mem_wipe(entries + (size_t)n * m->stride, (size_t)(m->used - n) * m->stride);
+    m->used = n;
+}
+
+/* Only the live entries, room for at least one more; the table stays at most half full. */
 static int rebuild(struct hmap *m)
 {
-    uint32_t cap = ENTRIES_MIN;
+    uint32_t cap = m->entries_min ? m->entries_min : ENTRIES_MIN;
     while (cap < m->live + m->live / 2 + 1)
         cap *= 2;
+    if (cap == m->entries_cap) {
+        memset(m->table, 0, (size_t)cap * 2 * sizeof *m->table);
+        move_live(m, m->entries, m->table, cap);
+        return 0;
+    }
     uint8_t *entries = mem_zalloc(cap, m->stride);
     uint32_t *table = mem_zalloc((size_t)cap * 2, sizeof *table);
     if (!entries || !table) {
@@ -124,22 +146,34 @@ static int rebuild(struct hmap *m)
         mem_free(table);
         return E_NOMEM;
     }
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < m->used; i++) {
-        struct entry *e = entry_at(m, i);
-        if (!e->live)
-            continue;
-        memcpy(entries + (size_t)n * m->stride, e, m->stride);
-        place(table, cap * 2, e->hash, ++n);
-    }
-    mem_free(m->entries);
+    move_live(m, entries, table, cap);
+    mem_free_secret(m->entries, (size_t)m->entries_cap * m->stride);
     mem_free(m->table);
     m->entries = entries;
     m->table = table;
-    m->used = n;
     m->entries_cap = cap;
     m->table_cap = cap * 2;
     return 0;
+}
+
+int hmap_reserve(struct hmap *m, uint32_t n)
+{
+    uint32_t before = m->entries_min, cap = ENTRIES_MIN;
+    while (cap < n + n / 2 + 1)
+        cap *= 2;
+    if (cap <= before)
+        return 0;
+    m->entries_min = cap;
+    int rc = cap > m->entries_cap ? rebuild(m) : 0;
+    if (rc)
+        m->entries_min = before;
+    return rc;
+}
+
+static bool too_large(const struct hmap *m)
+{
+    uint32_t min = m->entries_min ? m->entries_min : 4 * ENTRIES_MIN;
+    return m->entries_cap > min && m->live < m->entries_cap / SHRINK_BELOW;
 }
 
 int hmap_put(struct hmap *m, const void *key, uint64_t value)
@@ -152,9 +186,9 @@ int hmap_put(struct hmap *m, const void *key, uint64_t value)
     }
     if (m->live >= m->max)
         return E_FULL;
-    if (m->used == m->entries_cap) {
+    if (m->used == m->entries_cap || too_large(m)) {
         int rc = rebuild(m);
-        if (rc)
+        if (rc && m->used == m->entries_cap)
             return rc;
     }
     e = entry_at(m, m->used);
@@ -182,6 +216,7 @@ bool hmap_del(struct hmap *m, const void *key)
         return false;
     e->live = false;
     m->live--;
+    mem_wipe(e->key, m->key_size);
     return true;
 }
 
