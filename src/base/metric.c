@@ -47,9 +47,11 @@ static void write_row(const struct metric_row *r, uint64_t value, bool first, st
         (void)buf_printf(to, "# HELP %s %s\n# TYPE %s %s\n", r->name, r->help, r->name,
                          is_counter(r) ? "counter" : "gauge");
     (void)buf_printf(to, r->labels[0] ? "%s{%s} " : "%s%s ", r->name, r->labels);
+    bool negative = r->type == METRIC_GAUGE_NS && (int64_t)value < 0;
+    uint64_t size = negative ? -value : value;
     if (is_time(r))
-        (void)buf_printf(to, "%" PRIu64 ".%09" PRIu64 "\n", value / NSEC_PER_S,
-                         value % NSEC_PER_S);
+        (void)buf_printf(to, "%s%" PRIu64 ".%09" PRIu64 "\n", negative ? "-" : "",
+                         size / NSEC_PER_S, size % NSEC_PER_S);
     else if (is_counter(r))
         (void)buf_printf(to, "%" PRIu64 "\n", value);
     else
