@@ -5,6 +5,7 @@
 #include "bin/config_file.h"
 #include "bin/options.h"
 #include "bin/rows.h"
+#include "wire/json.h"
 
 #include <stdio.h>
 
@@ -85,16 +86,11 @@ static void print_value(const struct config_row *row, const char *value, bool ac
         printf("%s%s =%s%s\n", active ? "" : "#", name, value[0] ? " " : "", value);
 }
 
-static int print(const struct cmdline *line)
+static void print_ini(const struct config *c, bool all)
 {
-    struct config *c;
-    int code = options_config(line, &c);
-    if (code)
-        return code;
-    bool all = cmdline_has(line, "effective");
-    printf(
-        "# Configuration of slipgate. A key that is commented out has its default. --set and the\n"
-        "# environment go before this file. `slipgate config check` says whether it is right.\n");
+    printf("# Configuration of slipgate. A key that is commented out has its default. --set and\n"
+           "# the environment go before this file. `slipgate config check` says whether it is "
+           "right.\n");
     for (size_t i = 0; i < config_count(c); i++) {
         const struct config_row *row = config_row_at(c, i);
         enum config_source source = config_source_at(c, i);
@@ -103,8 +99,67 @@ static int print(const struct cmdline *line)
         print_about(row, config_text_at(c, i), source);
         print_value(row, config_text_at(c, i), all || source != CONFIG_DEFAULT);
     }
+}
+
+static void put_member(struct buf *to, const char *name, const char *value)
+{
+    (void)buf_printf(to, ",\"%s\":", name);
+    json_put_string(to, span_str(value));
+}
+
+/* All values as the texts a file would hold; secrets are null. */
+static void put_key(struct buf *to, const struct config *c, size_t i)
+{
+    static const char *const source_names[] = {"default", "file", "environment", "option"};
+    const struct config_row *row = config_row_at(c, i);
+    char env[CONFIG_KEY_MAX + sizeof "SLIPGATE_"];
+    struct buf range;
+    buf_init(&range, 1024);
+    config_row_range(row, &range);
+    (void)buf_append_byte(&range, '\0');
+    (void)buf_append_str(to, "{\"key\":");
+    json_put_string(to, span_str(row->key));
+    if (row->type == CONFIG_SECRET) {
+        (void)buf_append_str(to, ",\"value\":null,\"default\":null");
+    } else {
+        put_member(to, "value", config_text_at(c, i));
+        put_member(to, "default", row->fallback);
+    }
+    put_member(to, "source", source_names[config_source_at(c, i)]);
+    put_member(to, "range", range.failed ? "" : (const char *)range.p);
+    put_member(to, "takes_effect", when_text[row->when]);
+    put_member(to, "environment", config_env_name(row->key, env));
+    put_member(to, "meaning", row->meaning);
+    (void)buf_append_byte(to, '}');
+    buf_fini(&range);
+}
+
+static int print_json(const struct config *c)
+{
+    struct buf text;
+    buf_init(&text, 1u << 20);
+    for (size_t i = 0; i < config_count(c); i++) {
+        (void)buf_append_str(&text, i ? ",\n" : "[");
+        put_key(&text, c, i);
+    }
+    (void)buf_append_str(&text, "]\n");
+    bool good = !text.failed && fwrite(text.p, 1, text.n, stdout) == text.n;
+    buf_fini(&text);
+    return good ? EXIT_FINE : command_failed("the configuration could not be printed");
+}
+
+static int print(const struct cmdline *line)
+{
+    struct config *c;
+    int code = options_config(line, &c);
+    if (code)
+        return code;
+    if (cmdline_has(line, "json"))
+        code = print_json(c);
+    else
+        print_ini(c, cmdline_has(line, "effective"));
     config_destroy(c);
-    return EXIT_FINE;
+    return code;
 }
 
 static int check(const struct cmdline *line)
@@ -131,6 +186,7 @@ static int run(const struct cmdline *line)
 static const struct option_row options[] = {
     OPTION_CONFIG,
     OPTION_SET,
+    {"json", NULL, "print for machines"},
     {"effective", NULL, "comment no key out, so that a later change of a default changes nothing"},
 };
 
