@@ -41,7 +41,8 @@ static void sip_round(uint64_t v[4])
 uint64_t siphash13(const uint64_t seed[2], const void *p, size_t n)
 {
     uint64_t v[4] = {seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
-                     seed[0] ^ UINT64_C(0x6c7967656e657261), seed[1] ^ UINT64_C(0x7465646279746573)};
+                     seed[0] ^ UINT64_C(0x6c7967656e657261),
+                     seed[1] ^ UINT64_C(0x7465646279746573)};
     const uint8_t *b = p;
     uint64_t last = (uint64_t)n << 56;
     for (; n >= 8; n -= 8, b += 8) {

@@ -1,6 +1,7 @@
-/* Memory under test: with malloc, calloc, realloc and free wrapped at link time (alloc_fault.cmake),
- * the code in the executable's own objects can be made to fail at its Nth request, and what it holds
- * can be counted. Shared libraries (libcrypto, zlib, cmocka) go their own way. One thread. */
+/* Memory under test: with malloc, calloc, realloc and free wrapped at link time
+ * (alloc_fault.cmake), the code in the executable's own objects can be made to fail at its Nth
+ * request, and what it holds can be counted. Shared libraries (libcrypto, zlib, cmocka) go their
+ * own way. One thread. */
 #ifndef SLIPGATE_TESTS_ALLOC_FAULT_H
 #define SLIPGATE_TESTS_ALLOC_FAULT_H
 
