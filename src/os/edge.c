@@ -235,13 +235,14 @@ static void refuse(struct listener *l, const struct addr *a, struct now now, enu
 }
 
 /* No descriptors left: connections that stay in the backlog would wake the loop for ever, so one is
- * taken with the spare descriptor and closed. */
-static void accept_without_descriptors(struct listener *l, struct now now)
+ * taken with the spare descriptor and closed. False when there was none. */
+static bool turn_away(struct listener *l, struct now now)
 {
     struct server *s = l->b->s;
+    int fd = -1;
     if (s->reserve >= 0) {
         (void)close(s->reserve);
-        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
             (void)close(fd);
         rows_add(&s->rows, ROW_REFUSED_DESCRIPTORS, fd >= 0);
@@ -249,6 +250,7 @@ static void accept_without_descriptors(struct listener *l, struct now now)
     s->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (s->reserve < 0)
         edge_hold(s, now);
+    return fd >= 0;
 }
 
 /* What to do after accept said e: true to try again at once. */
@@ -264,10 +266,9 @@ static bool after_error(struct listener *l, struct now now, int e)
         LOG(s->log, &log_accept, LF_STR("service", l->b->ops->name), LF_STR("error", strerror(e)),
             LF_UINT("left_out", left_out));
     if (e == EMFILE || e == ENFILE)
-        accept_without_descriptors(l, now);
-    else
-        edge_hold(s, now);
-    return !s->held && (e == EMFILE || e == ENFILE);
+        return turn_away(l, now);
+    edge_hold(s, now);
+    return false;
 }
 
 /* Room for one handshake more. Somebody who has been at it for long must go; when all are young, the

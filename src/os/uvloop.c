@@ -194,15 +194,22 @@ static void on_timer(uv_timer_t *h)
         timer_arm(t);
         return;
     }
+    struct uvloop *l = t->l;
     t->deadline = NSEC_NEVER;
+    l->firing = true;
     t->fn(t->ctx, now);
+    l->firing = false;
 }
 
 static void timer_arm(struct loop_timer *t)
 {
     nsec now = uvloop_now(t->l).mono;
     nsec wait = t->deadline > now ? t->deadline - now : 0;
-    CHECK(uv_timer_start(&t->timer, on_timer, (wait + NSEC_PER_MS - 1) / NSEC_PER_MS, 0) == 0);
+    uint64_t ms = (wait + NSEC_PER_MS - 1) / NSEC_PER_MS;
+    /* libuv runs timers until none is due: one that sets itself anew must not keep it there. */
+    if (ms == 0 && t->l->firing)
+        ms = 1;
+    CHECK(uv_timer_start(&t->timer, on_timer, ms, 0) == 0);
 }
 
 static int timer_open(struct loop *loop, loop_timer_fn fn, void *ctx, struct loop_timer **ret)

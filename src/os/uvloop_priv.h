@@ -16,6 +16,7 @@ struct uvloop {
     bool stale;   /* now must be sampled before it is used */
     bool awake;   /* a callback ran since the last wait; woke is when */
     bool stopped;
+    bool firing; /* a timer's callback runs */
     nsec woke, window, longest[2]; /* longest of the present and the previous window */
     struct uvloop_stats stats;
     struct metrics *metrics;
