@@ -1,0 +1,75 @@
+#include "bin/cmd_bots.h"
+
+#include "base/err.h"
+
+#include <stdio.h>
+
+static int judge(const struct bots_options *o, const struct bots_run *run)
+{
+    const struct bots_totals *t = bots_run_totals(run);
+    if (bots_run_error(run)[0])
+        (void)command_failed("bots: the first error: %s", bots_run_error(run));
+    bool good = t->in == o->players && t->still_in == o->players && t->failed == 0 &&
+                t->disconnects == 0 && t->errors == 0 && t->corrupt == 0 && t->foreign == 0;
+    return good ? EXIT_FINE : EXIT_FAILED;
+}
+
+static int run(const struct cmdline *line)
+{
+    struct bots_options o;
+    struct bots_run *r;
+    int code = bots_options_read(line, &o);
+    if (code != 0)
+        return code;
+    int rc = bots_run_create(&r, &o);
+    if (rc == E_CONFIG)
+        return EXIT_USAGE;
+    if (rc != 0)
+        return command_failed("bots: %s", err_text(rc));
+    rc = bots_run_play(r);
+    if (rc != 0) {
+        code = command_failed("bots: %s", err_text(rc));
+    } else {
+        (o.json ? bots_report_json : bots_report_table)(&o, bots_run_totals(r), bots_run_latency(r),
+                                                        bots_run_udp_mode(r));
+        code = judge(&o, r);
+    }
+    bots_run_destroy(r);
+    return code;
+}
+
+static const struct option_row options[] = {
+    {"server", "HOST:PORT", "where to play; default 127.0.0.1:8443"},
+    {"players", "N", "how many; default 20"},
+    {"room-size", "N", "players in a room; default 20"},
+    {"rate", "HZ", "updates a second from each; default 20"},
+    {"duration", "S", "measured seconds, 0: until interrupted; default 30"},
+    {"ramp", "N", "logins begun in a second, 0: all at once; default 50"},
+    {"names", "PREFIX", "players are PREFIX-0001 and so on; default bot"},
+    {"password", "TEXT", "of all of them; default slipgate-bot"},
+    {"udp", "auto|aead|cbc|plain", "protection of datagrams; auto prefers aead, else cbc"},
+    {"verify", NULL, "check the certificate against trusted authorities; default but on loopback"},
+    {"ca", "FILE", "trust the certificates in this PEM file instead of the system's"},
+    {"pin", "FINGERPRINT", "accept exactly this certificate, SHA-256 or SHA-1"},
+    {"insecure", NULL, "accept any certificate; default on loopback"},
+    {"no-room", NULL, "stay in the lobby, and send all the same"},
+    {"json", NULL, "close with one line of JSON instead of a table"},
+    {"progress", NULL, "a line each second even if standard error is no terminal"},
+};
+
+const struct command command_bots = {
+    .name = "bots",
+    .summary = "Play: load generator and demo players",
+    .arguments = "",
+    .options = options,
+    .options_n = ARRAY_LEN(options),
+    .details =
+        "Players log in, form rooms, and race round an oval; each opens what it receives. When "
+        "the\n"
+        "last one is in and all have heard each other, the measurement begins. It ends with a\n"
+        "table, also after Ctrl-C. The names are registered with the first use of their password.\n"
+        "Exit code 1: a player did not get in or was disconnected, or a message arrived damaged "
+        "or\n"
+        "in the wrong room.\n",
+    .run = run,
+};

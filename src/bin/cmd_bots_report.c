@@ -1,0 +1,101 @@
+#include "bin/cmd_bots.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static uint64_t lost(const struct bots_totals *t)
+{
+    return t->expected > t->delivered ? t->expected - t->delivered : 0;
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+    return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+static double per_s(uint64_t n, double s)
+{
+    return s > 0 ? (double)n / s : 0;
+}
+
+static double ms(uint64_t us)
+{
+    return (double)us / 1000;
+}
+
+void bots_report_progress(const char *phase, const struct bots_options *o,
+                          const struct bots_totals *now, const struct bots_totals *before,
+                          const struct bots_hist *second)
+{
+    (void)fprintf(stderr,
+                  "%-10s %" PRIu32 "/%" PRIu32 " in | sent %" PRIu64 "/s delivered %" PRIu64
+                  "/s | latency p50 %.2f p99 %.2f max %.2f ms | failed %" PRIu32
+                  " disconnected %" PRIu32 "\n",
+                  phase, now->in, o->players, now->sent - before->sent,
+                  now->delivered - before->delivered, ms(bots_hist_quantile(second, 0.5)),
+                  ms(bots_hist_quantile(second, 0.99)), ms(second->max), now->failed,
+                  now->disconnects);
+}
+
+void bots_report_table(const struct bots_options *o, const struct bots_totals *t,
+                       const struct bots_hist *latency, const char *udp_mode)
+{
+    printf("players           %" PRIu32 " of %" PRIu32 " in, %s %" PRIu32 ", %g updates/s each\n",
+           t->in, o->players, o->no_room ? "no room, room size" : "rooms of", o->room_size,
+           o->rate_hz);
+    printf("datagrams         %s\n", udp_mode[0] ? udp_mode : "none");
+    printf("logins            %.1f /s in %.2f s (p50 %.1f ms, max %.1f ms)\n",
+           per_s(t->in + t->disconnects, t->login_s), t->login_s, ms(t->login_p50_us),
+           ms(t->login_max_us));
+    printf("measured          %.2f s%s\n", t->measured_s, t->interrupted ? ", interrupted" : "");
+    printf("sent              %" PRIu64 " (%.0f /s), %" PRIu64 " refused by the socket\n", t->sent,
+           per_s(t->sent, t->measured_s), t->unsent);
+    printf("expected          %" PRIu64 "\n", t->expected);
+    printf("delivered         %" PRIu64 " (%.0f /s)\n", t->delivered,
+           per_s(t->delivered, t->measured_s));
+    printf("lost              %" PRIu64 " (%.4f %%), duplicated %" PRIu64 "\n", lost(t),
+           percent(lost(t), t->expected), t->duplicates);
+    printf("compared          %" PRIu64 " byte by byte, %" PRIu64 " damaged, %" PRIu64
+           " for others\n",
+           t->compared, t->corrupt, t->foreign);
+    printf("relay latency     p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, max %.2f ms\n",
+           ms(bots_hist_quantile(latency, 0.5)), ms(bots_hist_quantile(latency, 0.99)),
+           ms(bots_hist_quantile(latency, 0.999)), ms(latency->max));
+    printf("UDP bytes         in %" PRIu64 " (%.2f MB/s), out %" PRIu64 " (%.2f MB/s)\n",
+           t->bytes_in, per_s(t->bytes_in, t->measured_s) / 1e6, t->bytes_out,
+           per_s(t->bytes_out, t->measured_s) / 1e6);
+    printf("since the start   %" PRIu64 " datagrams sent\n", t->datagrams_out);
+    printf("at the end        %" PRIu32 " still logged in, %" PRIu32 " failed to get in, %" PRIu32
+           " disconnected, %" PRIu32 " errors\n",
+           t->still_in, t->failed, t->disconnects, t->errors);
+    printf("own processor     %.1f %% of a core\n",
+           t->measured_s > 0 ? 100 * t->cpu_s / t->measured_s : 0);
+}
+
+void bots_report_json(const struct bots_options *o, const struct bots_totals *t,
+                      const struct bots_hist *latency, const char *udp_mode)
+{
+    printf("{\"players\":%" PRIu32 ",\"playersIn\":%" PRIu32 ",\"roomSize\":%" PRIu32
+           ",\"rateHz\":%g,\"udp\":\"%s\"",
+           o->players, t->in, o->no_room ? 0 : o->room_size, o->rate_hz, udp_mode);
+    printf(",\"loginS\":%.3f,\"loginsPerS\":%.2f,\"loginP50Ms\":%.3f,\"loginMaxMs\":%.3f",
+           t->login_s, per_s(t->in + t->disconnects, t->login_s), ms(t->login_p50_us),
+           ms(t->login_max_us));
+    printf(",\"measuredS\":%.3f,\"interrupted\":%s", t->measured_s,
+           t->interrupted ? "true" : "false");
+    printf(",\"sent\":%" PRIu64 ",\"unsent\":%" PRIu64 ",\"expected\":%" PRIu64
+           ",\"delivered\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"lostPercent\":%.5f"
+           ",\"duplicates\":%" PRIu64,
+           t->sent, t->unsent, t->expected, t->delivered, lost(t), percent(lost(t), t->expected),
+           t->duplicates);
+    printf(",\"compared\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"foreign\":%" PRIu64, t->compared,
+           t->corrupt, t->foreign);
+    printf(",\"latencyMs\":{\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f}",
+           ms(bots_hist_quantile(latency, 0.5)), ms(bots_hist_quantile(latency, 0.99)),
+           ms(bots_hist_quantile(latency, 0.999)), ms(latency->max));
+    printf(",\"bytesIn\":%" PRIu64 ",\"bytesOut\":%" PRIu64 ",\"datagramsSentTotal\":%" PRIu64,
+           t->bytes_in, t->bytes_out, t->datagrams_out);
+    printf(",\"stillLoggedIn\":%" PRIu32 ",\"failed\":%" PRIu32 ",\"disconnects\":%" PRIu32
+           ",\"errors\":%" PRIu32 ",\"cpuS\":%.3f}\n",
+           t->still_in, t->failed, t->disconnects, t->errors, t->cpu_s);
+}
