@@ -75,6 +75,7 @@ struct hash_job {
     bool rehash;
     struct password_record record; /* to verify against, or made */
     uint8_t salt[PASSWORD_SALT_BYTES];
+    bool cut; /* the password was longer than any that was ever accepted */
     size_t password_n;
     uint8_t password[];
 };
@@ -97,6 +98,8 @@ static void work(struct job *job)
         j->rc = password_make(&j->record, password, j->cost, j->salt);
     else
         j->rc = password_verify(&j->record, password, j->cost, &j->rehash);
+    if (j->cut && j->rc == 0)
+        j->rc = E_AUTH;
     j->spent = clock_now().mono - start;
 }
 
@@ -142,7 +145,9 @@ static struct hash_job *make_job(struct hash *h, const struct ask *ask, struct a
     bool make = ask->kind == ASK_HASH_MAKE;
     CHECK(make || ask->kind == ASK_HASH_VERIFY);
     struct span password = make ? ask->u.make.password : ask->u.verify.password;
-    CHECK(password.n <= PASSWORD_LEGACY_MAX);
+    bool cut = password.n > PASSWORD_LEGACY_MAX;
+    if (cut)
+        password.n = PASSWORD_LEGACY_MAX;
     struct hash_job *j = mem_zalloc(1, sizeof *j + password.n);
     if (!j)
         return NULL;
@@ -153,6 +158,7 @@ static struct hash_job *make_job(struct hash *h, const struct ask *ask, struct a
     j->cost = h->cost;
     j->submitted = clock_now().mono;
     j->wait_max = h->queue_max;
+    j->cut = cut;
     j->password_n = password.n;
     if (password.n)
         memcpy(j->password, password.p, password.n);

@@ -44,7 +44,7 @@ void hash_destroy(struct hash *);
 
 /* Where asks go; lives as long as the hash. Besides the codes in core/ask.h an answer may be
  * E_RANGE (MAKE of a password that bcrypt cannot hold) or E_FORMAT (VERIFY against an unknown
- * scheme). */
+ * scheme). A password to verify that is longer than PASSWORD_LEGACY_MAX is wrong. */
 struct ask_port *hash_port(struct hash *);
 
 /* For asks submitted from now on. E_RANGE. */

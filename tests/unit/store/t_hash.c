@@ -130,6 +130,20 @@ static void passwords_are_made_and_verified(void **state)
     assert_int_equal(kit_logged(&f->kit, "hash.failed"), 1);
 }
 
+static void a_password_of_any_length_is_safe_to_ask_about(void **state)
+{
+    struct fixture *f = *state;
+    /* SHA-256 of 1024 times "a". */
+    struct password_record r = kit_record("{sha256}LtyYaEfiCbQBbhQabchxbTIHNQ9BaWk4LUMVOb8pLko=");
+    static uint8_t password[PASSWORD_LEGACY_MAX + 1];
+    bool rehash;
+    memset(password, 'a', sizeof password);
+    assert_int_equal(start(f, 4, 1, 15), 0);
+    assert_int_equal(verify(f, span_of(password, PASSWORD_LEGACY_MAX), &r, &rehash), 0);
+    assert_int_equal(verify(f, span_of(password, PASSWORD_LEGACY_MAX + 1), &r, &rehash), E_AUTH);
+    assert_int_equal(make(f, span_of(password, PASSWORD_LEGACY_MAX + 1), &r), E_RANGE);
+}
+
 static void the_cost_changes_while_running(void **state)
 {
     struct fixture *f = *state;
@@ -312,15 +326,11 @@ static void an_imported_account_logs_in_and_is_rehashed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(passwords_are_made_and_verified),
-        T(the_cost_changes_while_running),
-        T(the_queue_is_bounded_by_expected_waiting_time),
-        T(more_workers_take_more),
-        T(a_job_that_waited_too_long_is_not_hashed),
-        T(the_queue_is_bounded_in_entries),
-        T(the_end_answers_everybody_soon),
-        T(wrong_settings_are_refused),
-        T(an_imported_account_logs_in_and_is_rehashed),
+        T(passwords_are_made_and_verified), T(a_password_of_any_length_is_safe_to_ask_about),
+        T(the_cost_changes_while_running),  T(the_queue_is_bounded_by_expected_waiting_time),
+        T(more_workers_take_more),          T(a_job_that_waited_too_long_is_not_hashed),
+        T(the_queue_is_bounded_in_entries), T(the_end_answers_everybody_soon),
+        T(wrong_settings_are_refused),      T(an_imported_account_logs_in_and_is_rehashed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

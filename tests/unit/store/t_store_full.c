@@ -60,6 +60,20 @@ static void fill(const char *path)
     close(fd);
 }
 
+/* Fills the disk and registers n0, n1, ... until one is refused: *n is how many names were tried,
+ * the last of which (left in name) failed. */
+static void register_until_full(struct kit *k, const char *filler, unsigned *n, char name[16])
+{
+    int rc = 0;
+    fill(filler);
+    while (rc == 0 && *n < 10000) {
+        (void)snprintf(name, 16, "n%u", (*n)++);
+        rc = kit_create(k, name, false, RECORD);
+    }
+    assert_int_equal(rc, E_STORE);
+    assert_false(store_ready(k->store));
+}
+
 static void a_full_disk_refuses_writes_and_serves_reads(void **state)
 {
     struct kit k;
@@ -74,14 +88,7 @@ static void a_full_disk_refuses_writes_and_serves_reads(void **state)
     assert_int_equal(kit_start(&k), 0);
     assert_int_equal(kit_create(&k, "before", false, RECORD), 0);
     (void)snprintf(filler, sizeof filler, "%s/filler", k.dir);
-    fill(filler);
-    int rc = 0;
-    while (rc == 0 && n < 10000) {
-        (void)snprintf(name, sizeof name, "n%u", n++);
-        rc = kit_create(&k, name, false, RECORD);
-    }
-    assert_int_equal(rc, E_STORE);
-    assert_false(store_ready(k.store));
+    register_until_full(&k, filler, &n, name);
     assert_int_equal(kit_find(&k, "before", false, NULL), 0);
     assert_int_equal(kit_find(&k, name, false, NULL), E_NOENT);
     assert_false(kit_run_until(&k, is_ready, 1)); /* probed, still full */
@@ -89,6 +96,12 @@ static void a_full_disk_refuses_writes_and_serves_reads(void **state)
     assert_int_equal(unlink(filler), 0);
     assert_true(kit_run_until(&k, is_ready, 30));
     assert_int_equal(kit_create(&k, name, false, RECORD), 0);
+    /* A write that works says so before the next probe. */
+    register_until_full(&k, filler, &n, name);
+    assert_int_equal(unlink(filler), 0);
+    assert_int_equal(kit_create(&k, name, false, RECORD), 0);
+    assert_true(store_ready(k.store));
+    assert_int_equal(kit_logged(&k, "store.up"), 2);
     kit_stop(&k);
     assert_int_equal(kit_start(&k), 0);
     while (n-- > 0) { /* nothing acknowledged was lost */
