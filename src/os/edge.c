@@ -271,19 +271,17 @@ static bool after_error(struct listener *l, struct now now, int e)
     return false;
 }
 
-/* Room for one handshake more. Somebody who has been at it for long must go; when all are young, the
- * newcomers wait in the backlog. */
+static struct link *oldest_handshake(struct server *s)
+{
+    return CONTAINER_OF(s->handshakes.next, struct link, age);
+}
+
+/* Room for one handshake more: or somebody who has been at it for so long that he must go. When all
+ * are young, the newcomers wait in the backlog. */
 static bool handshake_room(struct server *s, struct now now)
 {
-    if (s->handshakes_n < s->cfg.handshakes_max)
-        return true;
-    struct link *oldest = CONTAINER_OF(s->handshakes.next, struct link, age);
-    if (now.mono - oldest->since < CROWD_AGE) {
-        edge_hold(s, now);
-        return false;
-    }
-    link_drop_handshake(oldest, now, HANDSHAKE_CROWDED);
-    return true;
+    return s->handshakes_n < s->cfg.handshakes_max ||
+           now.mono - oldest_handshake(s)->since >= CROWD_AGE;
 }
 
 static void take(struct listener *l, int fd, const struct addr *peer, struct now now)
@@ -291,6 +289,8 @@ static void take(struct listener *l, int fd, const struct addr *peer, struct now
     struct server *s = l->b->s;
     bool counted = false;
     rows_add(&s->rows, ROW_ACCEPTED, 1);
+    if (l->spec.kind == LISTEN_TLS && s->handshakes_n >= s->cfg.handshakes_max)
+        link_drop_handshake(oldest_handshake(s), now, HANDSHAKE_CROWDED);
     if (s->links.live >= s->cfg.links_max) {
         refuse(l, peer, now, ROW_REFUSED_FULL, "full");
     } else if (!count_addr(l, peer, &counted)) {
@@ -312,8 +312,10 @@ static void on_accept(void *ctx, struct now now, unsigned events)
     struct server *s = l->b->s;
     (void)events;
     for (unsigned i = 0; i < ACCEPTS && l->fd >= 0 && !s->held; i++) {
-        if (l->spec.kind == LISTEN_TLS && !handshake_room(s, now))
+        if (l->spec.kind == LISTEN_TLS && !handshake_room(s, now)) {
+            edge_hold(s, now);
             break;
+        }
         struct sockaddr_storage ss = {0};
         socklen_t n = sizeof ss;
         int fd = accept4(l->fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
