@@ -113,3 +113,19 @@ def test_duplicate_keys_and_case_inside_elements(connect):
     player.send_line(b'{"command":"BATCH","messages":[5],"messages":[{"command":"BYE","command":"ping"}]}')
     assert player.line() == PONG
     player.nothing_else()
+
+
+def test_many_batches_in_a_row_are_all_answered(connect):
+    """More commands than may be handled at once: the rest is delayed, wherever a batch is when the rate is reached."""
+    player = connect()
+    for _ in range(5):
+        player.send("BATCH", messages=[PING] * 32)
+    assert [player.line() for _ in range(160)] == [PONG] * 160
+    player.nothing_else()
+
+
+@pytest.mark.parametrize("alone", [98, 99, 100, 101])
+def test_a_batch_that_starts_when_the_rate_is_reached(connect, alone):
+    player = connect()
+    player.send_raw((wire(PING) + b"\n") * alone + wire({"command": "BATCH", "messages": [PING] * 3}) + b"\n")
+    assert [player.line() for _ in range(alone + 3)] == [PONG] * (alone + 3)

@@ -1,11 +1,15 @@
 """Where settings come from and which of them wins."""
+import os
 import re
 import stat
+import subprocess
+import tempfile
 
 import pytest
 
+from harness import settings
 from harness.player import delivered, start_racing
-from harness.server import free_port, run
+from harness.server import clean_environment, free_port, run
 
 
 def printed(result, key):
@@ -223,3 +227,30 @@ def test_a_port_of_zero_is_off(new_server, connect):
     assert server.http_status("/healthz") == 200
     with pytest.raises(OSError):
         connect(server)
+
+
+def test_what_is_printed_is_a_file_that_can_be_read(ini):
+    printed_once = run("config", "print", "--set", "racing.room_size=9", "--set", "tls.hostname=a.example")
+    path = ini(printed_once.stdout, "printed.ini")
+    assert run("config", "check", "--config", path).returncode == 0
+    again = run("config", "print", "--config", path)
+    assert printed_value(again, "racing.room_size") == "9"
+    assert printed_value(again, "tls.hostname") == "a.example"
+
+
+def test_a_port_that_needs_a_right_names_the_two_mends():
+    """Started by somebody who may not bind it."""
+    start = int(open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii").read())
+    if start <= 1:
+        pytest.skip("every port may be bound here")
+    port = next(port for port in range(start - 1, 0, -1) if port not in (443, 80, 22))
+    command = [*settings.WRAPPER, settings.binary(), "serve", "--set", f"racing.port={port}",
+               "--set", "admin.port=0", "--set", "racing.bind=127.0.0.1"]
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        if os.getuid() == 0:
+            command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", *command]
+        result = subprocess.run([*map(str, command), "--set", f"data.dir={folder}/data"], env=clean_environment(),
+                                capture_output=True, text=True, timeout=3 * settings.DEADLINE_S)
+    assert result.returncode == 1, result.stderr
+    assert str(port) in result.stderr and "setcap" in result.stderr and "racing.port" in result.stderr

@@ -112,3 +112,22 @@ def test_bad_requests_do_no_harm(server, data):
             answer = b""  # closed, or still waiting for the rest of it
     assert answer == b"" or b" 4" in answer[:20] or b" 5" in answer[:20], answer[:50]
     assert server.http("/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "racing-server", "192.168.1.5"])
+def test_known_hosts(server, host):
+    assert server.http("/metrics", headers={"Host": f"{host}:{server.options['admin.port']}"})[0] == 200
+    assert server.http("/metrics", headers={"Host": host})[0] == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", ""])
+def test_an_unknown_host_is_refused(server, host):
+    """A page of a stranger that a name server points at this machine gets nothing."""
+    status, body = server.http("/metrics", headers={"Host": host})
+    assert 400 <= status < 500
+    assert "slipgate_racing" not in body
+
+
+def test_forwarded_requests_are_not_private(server):
+    for header in ("X-Forwarded-For", "Forwarded", "X-Real-IP"):
+        assert 400 <= server.http("/metrics", headers={header: "203.0.113.9"})[0] < 500, header

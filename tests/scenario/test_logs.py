@@ -1,6 +1,7 @@
 """Logs: one event a line, readable by machines on request, and never a secret."""
 import json
 import re
+import signal
 
 import pytest
 
@@ -120,3 +121,17 @@ def test_what_players_write_cannot_forge_a_log_line(new_server, join_server, con
 def test_a_default_secret_is_warned_about(server, new_server):
     assert "udp_shared_secret" in server.log()
     assert "udp_shared_secret" not in new_server(racing__udp_shared_secret="mine").log()
+
+
+def test_a_log_file_is_opened_anew_on_sighup(new_server, connect, tmp_path):
+    """What log rotation does: rename the file, then tell the server."""
+    path = tmp_path / "slipgate.log"
+    server = new_server(log__file=path)
+    connect(server).ask("PING")
+    until(lambda: path.exists() and path.stat().st_size > 0, "records go to the file")
+    path.rename(tmp_path / "slipgate.log.1")
+    server.signal(signal.SIGHUP)
+    until(path.exists, "a new file is made")
+    connect(server).ask("PING")
+    until(lambda: path.stat().st_size > 0, "and written to")
+    assert path.stat().st_mode & 0o007 == 0, "what players do is nobody else's business"

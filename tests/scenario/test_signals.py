@@ -150,7 +150,11 @@ def test_sighup_reads_the_file_again(new_server, join_server):
     lines = len(server.log_lines())
     server.signal(signal.SIGHUP)
     until(lambda: any("reload" in line.lower() for line in server.log_lines()[lines:]), "the outcome is logged")
+    lines = len(server.log_lines())
     assert player.ask("PING") == PONG
+    player.open_udp()
+    player.udp.send(player.update())
+    until(lambda: any("debug" in line for line in server.log_lines()[lines:]), "the new level is in force")
 
 
 def test_many_signals_at_once_do_no_harm(new_server, join_server):
