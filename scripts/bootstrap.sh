@@ -9,7 +9,7 @@ build='gcc libc6-dev make cmake ninja-build pkg-config
 all="$build
     git binutils util-linux ccache libcmocka-dev openssl
     python3 python3-pytest python3-pytest-xdist python3-cryptography mono-mcs mono-runtime
-    clang libclang-rt-14-dev llvm clang-format clang-tidy cppcheck shellcheck valgrind"
+    clang libclang-rt-14-dev llvm clang-format clang-tidy cppcheck mandoc shellcheck valgrind"
 
 case ${1:-all} in
 build) wanted=$build ;;

@@ -60,7 +60,6 @@ static void spread(struct app *a, struct buf *why)
     if (rc)
         LOG(a->log, &row_part_failed, LF_STR("part", "admin"), LF_STR("error", err_name(rc)));
     server_notice(a->server, &notice);
-    app_cert_reload(a);
 }
 
 static int read_again(struct app *a, struct config **ret, struct buf *why)
@@ -100,6 +99,7 @@ void app_reload(struct app *a)
         LOG0(a->log, &row_reloaded);
         app_warn(a);
     }
+    app_cert_reload(a); /* a renewed one does not wait for a mended configuration either */
     notify_send("READY=1");
     buf_fini(&why);
 }

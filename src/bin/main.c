@@ -6,12 +6,8 @@
 static const struct command *const commands[] = {
     &command_serve,
     &command_config,
-#ifdef SLIPGATE_WITH_CERTIFICATE
     &command_certificate,
-#endif
-#ifdef SLIPGATE_WITH_BOTS
     &command_bots,
-#endif
 };
 
 int main(int argc, char **argv)
