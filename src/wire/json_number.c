@@ -148,16 +148,16 @@ int json_int(const struct json_val *v, int64_t *ret)
     if (v->type != JSON_NUMBER)
         return E_FORMAT;
     const uint8_t *p = v->raw.p, *end = v->raw.p + v->raw.n;
-    bool negative = *p == '-';
+    bool negative = *p == '-', fits = true;
     int64_t n = 0;
     for (p += negative; p < end; p++) {
         if (*p < '0' || *p > '9')
             return E_FORMAT;
         /* Downwards, because the lowest has no positive counterpart. */
-        if (__builtin_mul_overflow(n, 10, &n) || __builtin_sub_overflow(n, *p - '0', &n))
-            return E_RANGE;
+        fits =
+            fits && !__builtin_mul_overflow(n, 10, &n) && !__builtin_sub_overflow(n, *p - '0', &n);
     }
-    if (!negative && n == INT64_MIN)
+    if (!fits || (!negative && n == INT64_MIN))
         return E_RANGE;
     *ret = negative ? n : -n;
     return 0;
