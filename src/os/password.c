@@ -102,7 +102,7 @@ static int verify_bcrypt(const struct password_record *r, struct span password)
 
 static int verify_sha256(const struct password_record *r, struct span password)
 {
-    uint8_t digest[SHA256_DIGEST_LENGTH], text[SHA256_TEXT - SHA256_PREFIX + 1];
+    uint8_t digest[SHA256_DIGEST_LENGTH] = {0}, text[SHA256_TEXT - SHA256_PREFIX + 1];
     if (!EVP_Digest(password.n ? password.p : digest, password.n, digest, NULL, EVP_sha256(), NULL))
         return E_CRYPTO;
     (void)EVP_EncodeBlock(text, digest, sizeof digest);

@@ -267,7 +267,7 @@ int sql_sqlite_open(struct sql **ret, const char *path, const struct sql_stateme
                     size_t n, struct buf *why)
 {
     struct sqlite *s = mem_zalloc(1, sizeof *s);
-    sqlite3_stmt **prepared = mem_zalloc(n, sizeof *prepared);
+    sqlite3_stmt **prepared = mem_zalloc(n, sizeof(sqlite3_stmt *));
     if (!s || !prepared) {
         mem_free(s);
         mem_free(prepared);

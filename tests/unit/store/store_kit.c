@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "os/clock.h"
 
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -38,15 +39,21 @@ void kit_open(struct kit *k)
     k->cfg = (struct store_cfg){.url = k->url, .log = &k->log, .metrics = &k->metrics};
 }
 
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
 void kit_close(struct kit *k)
 {
     kit_stop(k);
     uvloop_destroy(k->uv);
     metrics_fini(&k->metrics);
     buf_fini(&k->why);
-    char command[96];
-    (void)snprintf(command, sizeof command, "rm -rf %s", k->dir);
-    CHECK(system(command) == 0);
+    (void)nftw(k->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 int kit_start(struct kit *k)

@@ -56,7 +56,7 @@ static void on_create(void *ctx, struct now now, const struct answer *a)
 
 static int run_child(const char *url, const char *round)
 {
-    struct child c = {.round = (unsigned)atoi(round)};
+    struct child c = {.round = (unsigned)strtoul(round, NULL, 10)};
     kit_open(&c.kit);
     CHECK(rmdir(c.kit.dir) == 0); /* nobody will be there to remove it later */
     c.kit.cfg.url = url;
