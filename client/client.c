@@ -145,7 +145,8 @@ int sgc_client_settle(struct slipgate_client *c)
         char text[sizeof s->end_text];
         memcpy(text, s->end_text, sizeof text);
         error = s->end_error;
-        if (!c->rejoining)
+        /* Lost before it was back in its room, it still wants the one it had before. */
+        if (c->state == SLIPGATE_AUTHENTICATED && !c->rejoining)
             memcpy(c->room_id, s->room_id, sizeof c->room_id);
         c->rejoining = false;
         give_way(c, error, s->end_final, text);
