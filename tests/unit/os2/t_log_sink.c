@@ -363,7 +363,8 @@ static int filed_open(struct filed *f)
 {
     const struct log_sink_options options = {.level = LOG_INFO, .path = f->path, .fd = -1};
     int err = log_sink_create(&f->sink, &options, &f->why);
-    f->log = err ? NULL : log_sink_log(f->sink);
+    if (err == 0)
+        f->log = log_sink_log(f->sink);
     return err;
 }
 
