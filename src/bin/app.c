@@ -174,6 +174,8 @@ static int build(struct app *a, struct buf *why)
     if (rc == 0)
         rc = services_open(a, why);
     if (rc == 0)
+        rc = trim_create(&a->trim, a->loop, a->server);
+    if (rc == 0)
         rc = admin_open(a, why);
     if (rc == 0)
         rc = app_cert_watch(a);
@@ -216,6 +218,7 @@ void app_destroy(struct app *a)
         if (a->cert_timer)
             a->loop->ops->timer_close(a->cert_timer);
         admin_destroy(a->admin);
+        trim_destroy(a->trim);
         hash_destroy(a->hash);
         store_close(a->store);
         server_destroy(a->server);

@@ -13,6 +13,7 @@
 #include "os/hash.h"
 #include "os/log_sink.h"
 #include "os/server.h"
+#include "os/trim.h"
 #include "os/uvloop.h"
 #include "store/store.h"
 
@@ -37,6 +38,7 @@ struct app {
     struct hash *hash;
     struct cert *cert;
     struct server *server;
+    struct trim *trim;
     struct gauges gauges;
     struct admin *admin; /* NULL: admin.port is 0 */
     struct loop_signal *signals[APP_SIGNALS_N];
