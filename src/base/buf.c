@@ -44,7 +44,7 @@ static bool grow(struct buf *b, size_t need)
     uint8_t *p = cap < SIZE_MAX ? mem_resize(NULL, cap + 1, 1) : NULL;
     if (!p)
         return false;
-    if (b->n)
+    if (b->p)
         memcpy(p, b->p, b->n);
     mem_free_secret(b->p, b->cap);
     b->p = p;
@@ -105,17 +105,17 @@ int buf_append_byte(struct buf *b, uint8_t c)
 
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
-    va_list ap, again;
+    va_list ap;
     va_start(ap, fmt);
-    va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
     int rc = make_room(b, n < 0 ? SIZE_MAX : (size_t)n);
     if (rc == 0) {
-        (void)vsnprintf((char *)b->p + b->n, (size_t)n + 1, fmt, again);
+        va_start(ap, fmt);
+        (void)vsnprintf((char *)b->p + b->n, (size_t)n + 1, fmt, ap);
+        va_end(ap);
         b->n += (size_t)n;
     }
-    va_end(again);
     return rc;
 }
 

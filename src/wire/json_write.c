@@ -86,8 +86,11 @@ static struct shown show(float a, int places)
     if (!(a >= 0.001F && a < 1e9F))
         return show_slowly(a, places);
     int decimal = 0, binary;
-    for (double scaled = (double)a; scaled < 1; scaled *= 10) /* exact for this few digits */
+    double scaled = (double)a;
+    while (scaled < 1) {
+        scaled *= 10; /* exact for this few digits */
         decimal--;
+    }
     while (decimal >= 0 && a >= (float)tens[decimal + 1])
         decimal++;
     uint64_t top = (uint64_t)ldexpf(frexpf(a, &binary), 24), bottom = 1;
@@ -107,7 +110,7 @@ static struct shown show(float a, int places)
 /* Lays the digits out as printf's %g does; returns the length. */
 static size_t lay_out(const struct shown *s, char to[FLOAT_TEXT])
 {
-    char digits[PLACES_MAX];
+    char digits[PLACES_MAX] = {0};
     int n = s->places, at = 0;
     uint32_t left = s->digits;
     for (int i = n - 1; i >= 0; i--, left /= 10)
@@ -130,7 +133,7 @@ static size_t lay_out(const struct shown *s, char to[FLOAT_TEXT])
     for (int i = s->exponent < 0 ? s->exponent : 0; i < n || i <= s->exponent; i++) {
         if (i == s->exponent + 1 && i > s->exponent)
             to[at++] = '.';
-        to[at++] = i >= 0 && i < n ? digits[i] : '0';
+        to[at++] = (char)(i >= 0 && i < n ? digits[i] : '0');
     }
     return (size_t)at;
 }

@@ -50,7 +50,7 @@ void base64_encode(const void *p, size_t n, char *to)
         uint8_t second = n == 2 ? in[1] : 0;
         *to++ = letters[in[0] >> 2];
         *to++ = letters[(in[0] & 3) << 4 | second >> 4];
-        *to++ = n == 2 ? letters[(second & 15) << 2] : '=';
+        *to++ = (char)(n == 2 ? letters[(second & 15) << 2] : '=');
         *to++ = '=';
     }
     *to = '\0';

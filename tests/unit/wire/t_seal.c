@@ -565,7 +565,7 @@ static void t_random_bytes_open_nothing(void **state)
         struct opener *o = new_opener(aead[i]);
         struct seal_cfg cfg = config(aead[i]);
         for (int k = 0; k < 20000; k++) {
-            uint8_t d[128];
+            uint8_t d[128] = {0};
             size_t n = rng_below(&r, sizeof d + 1);
             for (size_t j = 0; j < n; j++)
                 d[j] = (uint8_t)rng_next(&r);
