@@ -586,22 +586,26 @@ static void t_destroy_takes_null(void **state)
     opener_destroy(NULL);
 }
 
-static size_t allocations;
+static size_t allocations, failing; /* failing: how many more succeed before one fails; 0: all do */
+
+static bool may_allocate(void)
+{
+    allocations++;
+    return failing == 0 || --failing > 0;
+}
 
 static void *counted_malloc(size_t n, const char *file, int line)
 {
     (void)file;
     (void)line;
-    allocations++;
-    return malloc(n);
+    return may_allocate() ? malloc(n) : NULL;
 }
 
 static void *counted_realloc(void *p, size_t n, const char *file, int line)
 {
     (void)file;
     (void)line;
-    allocations++;
-    return realloc(p, n);
+    return may_allocate() ? realloc(p, n) : NULL;
 }
 
 static void counted_free(void *p, const char *file, int line)
@@ -633,6 +637,62 @@ static void t_a_packet_allocates_nothing(void **state)
     }
 }
 
+/* Whichever allocation of libcrypto fails, nothing leaks and the error says so. */
+static void t_creation_survives_lack_of_memory(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(keyed); i++) {
+        int failures = 0;
+        struct sealer *s = NULL;
+        struct opener *o = NULL;
+        struct seal_cfg cfg = config(keyed[i]);
+        for (size_t nth = 1; !s || !o; nth++, failures++) {
+            failing = nth;
+            int rc = s ? 0 : sealer_create(&s, &cfg, &entropy);
+            if (rc == 0)
+                rc = opener_create(&o, &cfg);
+            failing = 0;
+            assert_true(rc == 0 || rc == E_CRYPTO);
+            assert_true(nth < 1000);
+        }
+        assert_true(failures > 1);
+        sealer_destroy(s);
+        opener_destroy(o);
+    }
+    uint8_t derived[SEAL_CBC_KEY];
+    failing = 1;
+    assert_int_equal(seal_derive_cbc(ping, ping, derived), E_CRYPTO);
+    failing = 0;
+}
+
+static void t_packets_survive_lack_of_memory(void **state)
+{
+    (void)state;
+    struct sealer *s = new_sealer(SEAL_CBC_HMAC);
+    struct opener *o = new_opener(SEAL_CBC_HMAC);
+    uint8_t to[SPACE], back[SPACE];
+    int failures = 0;
+    for (size_t nth = 1; nth < 20; nth++) {
+        failing = nth;
+        int n = sealer_seal(s, &ping, 1, to, sizeof to);
+        failing = 0;
+        failures += n == E_CRYPTO;
+        assert_true(n == E_CRYPTO || n == (int)sealer_size(s, ping.n));
+        size_t size = seal(s, ping, to);
+        failing = nth;
+        n = opener_open(o, span_of(to, size), back, sizeof back);
+        failing = 0;
+        failures += n == E_CRYPTO;
+        assert_true(n == E_CRYPTO || n == (int)ping.n);
+        if (n == E_CRYPTO) /* not seen, as far as the window goes */
+            assert_int_equal(open_exact(o, to, size, back), ping.n);
+        assert_memory_equal(back, ping.p, ping.n);
+    }
+    assert_true(failures > 0);
+    sealer_destroy(s);
+    opener_destroy(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -657,6 +717,8 @@ int main(void)
         cmocka_unit_test(t_random_bytes_open_nothing),
         cmocka_unit_test(t_destroy_takes_null),
         cmocka_unit_test(t_a_packet_allocates_nothing),
+        cmocka_unit_test(t_creation_survives_lack_of_memory),
+        cmocka_unit_test(t_packets_survive_lack_of_memory),
     };
     /* Before libcrypto allocates anything. */
     if (CRYPTO_set_mem_functions(counted_malloc, counted_realloc, counted_free) != 1)
