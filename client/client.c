@@ -4,7 +4,6 @@
 #include "base/mem.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #define READ_SIZE      16384u
 #define READS_MAX      16 /* a turn: others want theirs */
@@ -86,7 +85,7 @@ static void close_udp(struct slipgate_client *c)
     int fd = c->udp_fd;
     c->udp_fd = -1;
     tell_descriptor(c, 1, -1, 0);
-    (void)close(fd);
+    sgc_udp_drop(fd);
 }
 
 static void close_link(struct slipgate_client *c)

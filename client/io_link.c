@@ -91,7 +91,9 @@ static bool set_name(SSL *ssl, const char *name)
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
         return true;
     ERR_clear_error();
-    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+    char copy[256]; /* the macro casts const away */
+    (void)snprintf(copy, sizeof copy, "%s", name);
+    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, copy) == 1;
 }
 
 static bool tls_start(struct sgc_link *l, struct slipgate_shared *h, const char *server_name)

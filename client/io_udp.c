@@ -19,6 +19,11 @@ int sgc_udp_socket(const struct sgc_address *to)
     return fd;
 }
 
+void sgc_udp_drop(int fd)
+{
+    (void)close(fd);
+}
+
 /* An error may be the echo of an earlier datagram (ICMP port unreachable): such a call did not
  * send, the next will. */
 int sgc_udp_send(int fd, const void *p, size_t n)

@@ -7,6 +7,7 @@
 
 /* Descriptor, or enum slipgate_error. */
 MUST_USE int sgc_udp_socket(const struct sgc_address *to);
+void sgc_udp_drop(int fd);
 /* Bytes sent; 0: the socket is full; -1: failed (nobody listens, no route). */
 int sgc_udp_send(int fd, const void *p, size_t n);
 /* Datagrams received, at most SGC_BATCH; 0: none. One that was cut is empty. */

@@ -69,7 +69,7 @@ int main(int argc, char **argv)
         return 2;
     slipgate_config_init(&cfg);
     cfg.host = argv[1];
-    cfg.port = (uint16_t)atoi(argv[2]);
+    cfg.port = (uint16_t)strtoul(argv[2], NULL, 10);
     cfg.verify = argc > 5 ? SLIPGATE_VERIFY_PIN : SLIPGATE_VERIFY_CA;
     cfg.pin = argc > 5 ? argv[5] : NULL;
     cfg.callbacks.on_state = on_state;

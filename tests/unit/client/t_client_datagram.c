@@ -109,7 +109,7 @@ static void test_input_text(void **state)
         &b, sgc_input_text(&b, SPAN_LIT("s"), SPAN_NULL, &in),
         "{\"command\":\"INPUT\",\"sessionId\":\"s\",\"input\":{\"steering\":-1,\"throttle\":0,"
         "\"brake\":1,\"timestamp\":2.5},\"client_id\":\"s\"}");
-    in.timestamp_s = NAN;
+    in.timestamp_s = (double)NAN;
     assert_int_equal(sgc_input_text(&b, SPAN_LIT("s"), SPAN_NULL, &in), E_RANGE);
     in.timestamp_s = 1e300;
     assert_int_equal(sgc_input_text(&b, SPAN_LIT("s"), SPAN_NULL, &in), E_RANGE);
@@ -133,7 +133,8 @@ static void test_parse_update(void **state)
                           &m),
         0);
     assert_string_equal(m.update.sender_id, "b");
-    assert_true(m.update.position.x == 0 && m.update.position.y == -20 && m.update.position.z == 3);
+    assert_true(m.update.position.x == 0 && m.update.position.y == -20.0f &&
+                m.update.position.z == 3);
     assert_true(m.update.rotation.x == 0 && m.update.rotation.w == 0.5f);
 }
 
@@ -158,6 +159,11 @@ static void test_parse_input(void **state)
     assert_true(m.input.timestamp_s == 1700000000.25);
 }
 
+/* One character longer than an id may be. */
+#define LONG_ID                              \
+    "{\"command\":\"UPDATE\",\"sessionId\":" \
+    "\"01234567890123456789012345678901234567890123456789012345678901234\"}"
+
 static void test_parse_refuses(void **state)
 {
     static const char *const texts[] = {
@@ -172,8 +178,7 @@ static void test_parse_refuses(void **state)
         "{\"command\":7,\"sessionId\":\"a\"}",
         "{\"command\":\"UPDATEUPDATE\",\"sessionId\":\"a\"}",
         "{\"command\":\"UPDATE\",\"sessionId\":\"a\\u0000b\"}",
-        "{\"command\":\"UPDATE\",\"sessionId\":"
-        "\"01234567890123456789012345678901234567890123456789012345678901234\"}",
+        LONG_ID,
         "{\"command\":\"UPDATE\",\"sessionId\":\"a\",\"position\":5}",
         "{\"command\":\"UPDATE\",\"sessionId\":\"a\",\"position\":null}",
         "{\"command\":\"UPDATE\",\"sessionId\":\"a\",\"position\":{\"x\":\"1\"}}",
