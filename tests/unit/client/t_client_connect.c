@@ -32,7 +32,7 @@ struct fixture {
 
 static void on_descriptor(struct slipgate_client *c, void *user, int fd, unsigned events)
 {
-    struct fixture *f = (struct fixture *)((char *)user - offsetof(struct fixture, r));
+    struct fixture *f = CONTAINER_OF(user, struct fixture, r);
     (void)c;
     for (int i = 0; i < 2; i++)
         if (f->watched[i] == fd)
