@@ -32,9 +32,8 @@ void addr_wire_ip(const struct addr *a, uint8_t ip[16])
 socklen_t addr_to_sys(const struct addr *a, int domain, struct sockaddr_storage *ss)
 {
     if (domain == AF_INET6) {
-        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
-                                   .sin6_port = htons(a->port),
-                                   .sin6_scope_id = a->scope};
+        struct sockaddr_in6 in6 = {
+            .sin6_family = AF_INET6, .sin6_port = htons(a->port), .sin6_scope_id = a->scope};
         addr_wire_ip(a, in6.sin6_addr.s6_addr);
         memcpy(ss, &in6, sizeof in6);
         return sizeof in6;

@@ -1,5 +1,5 @@
-/* Listeners: opening them, with error texts that say how to mend what is wrong, and accepting within
- * the ceilings. */
+/* Listeners: opening them, with error texts that say how to mend what is wrong, and accepting
+ * within the ceilings. */
 #include "os/server_priv.h"
 
 #include "base/err.h"
@@ -23,7 +23,8 @@ static const struct log_row log_refused = {LOG_INFO, "edge.refused", "connection
 static const struct log_row log_accept = {LOG_WARN, "edge.accept_failed",
                                           "connections cannot be accepted"};
 
-/* --- opening ----------------------------------------------------------------------------------- */
+/* --- opening -----------------------------------------------------------------------------------
+ */
 
 static void explain_denied(const struct listener_spec *spec, struct buf *why)
 {
@@ -52,7 +53,8 @@ static void explain(const struct listener_spec *spec, int e, struct buf *why)
     else if (e == EACCES || e == EPERM)
         explain_denied(spec, why);
     else if (e == EADDRNOTAVAIL)
-        (void)buf_printf(why, "this machine has no such address; \"ip address\" lists those it has");
+        (void)buf_printf(why,
+                         "this machine has no such address; \"ip address\" lists those it has");
     else if (e == EAFNOSUPPORT)
         (void)buf_printf(why, "this machine has no IPv6; use 0.0.0.0 instead");
     else if (e == EMFILE || e == ENFILE)
@@ -71,12 +73,11 @@ static int open_socket(const struct listener_spec *spec, const struct addr *a)
         return -errno;
     struct sockaddr_storage ss = {0};
     socklen_t n = addr_to_sys(a, domain, &ss);
-    bool ok = (domain != AF_INET6 ||
-               setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0) &&
-              (type != SOCK_STREAM ||
-               setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0) &&
-              bind(fd, (struct sockaddr *)&ss, n) == 0 &&
-              (type != SOCK_STREAM || listen(fd, BACKLOG) == 0);
+    bool ok =
+        (domain != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0) &&
+        (type != SOCK_STREAM || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0) &&
+        bind(fd, (struct sockaddr *)&ss, n) == 0 &&
+        (type != SOCK_STREAM || listen(fd, BACKLOG) == 0);
     if (ok)
         return fd;
     int e = errno;
@@ -98,15 +99,9 @@ static int watch_socket(struct listener *l, int fd)
 {
     struct server *s = l->b->s;
     if (l->spec.kind == LISTEN_UDP) {
-        struct udp_cfg cfg = {s->loop,
-                              s->udp_io,
-                              s->rows,
-                              fd,
-                              l->index,
-                              s->cfg.udp_buffer_bytes,
-                              server_on_batch,
-                              server_on_writable,
-                              l};
+        struct udp_cfg cfg = {
+            s->loop,         s->udp_io,          s->rows, fd, l->index, s->cfg.udp_buffer_bytes,
+            server_on_batch, server_on_writable, l};
         return udp_open(&l->udp, &cfg);
     }
     int rc = s->loop->ops->watch(s->loop, fd, LOOP_READ, on_accept, l, &l->watch);
@@ -152,7 +147,8 @@ void edge_close(struct listener *l)
     l->port = 0;
 }
 
-/* --- links of one address ----------------------------------------------------------------------- */
+/* --- links of one address -----------------------------------------------------------------------
+ */
 
 struct addr_key {
     uint8_t bytes[ADDR_KEY_BYTES];
@@ -197,7 +193,8 @@ void edge_forget_addr(const struct link *l)
         uncount_addr(l->from->b, &l->peer);
 }
 
-/* --- accepting ---------------------------------------------------------------------------------- */
+/* --- accepting ----------------------------------------------------------------------------------
+ */
 
 static void watch_all(struct server *s, unsigned events)
 {

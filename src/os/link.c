@@ -12,13 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define IN_SLACK        16u         /* a line's end behind a line of the full length */
-#define SEND_CHUNK      RX_BYTES    /* plaintext encrypted at once */
-#define NOTSENT_BYTES   131072      /* unsent bytes the kernel may hold for a slow reader */
-#define THROWN_MAX      262144u     /* after this much unwanted input a closing link is cut off */
-#define HANDSHAKE_STEPS 8u          /* in one turn of the loop: about 2 ms */
-#define HANDSHAKE_LOGS  10u         /* records a second */
-#define TLS_HANDSHAKE   0x16u       /* first byte of a TLS connection, RFC 8446 section 5.1 */
+#define IN_SLACK        16u      /* a line's end behind a line of the full length */
+#define SEND_CHUNK      RX_BYTES /* plaintext encrypted at once */
+#define NOTSENT_BYTES   131072   /* unsent bytes the kernel may hold for a slow reader */
+#define THROWN_MAX      262144u  /* after this much unwanted input a closing link is cut off */
+#define HANDSHAKE_STEPS 8u       /* in one turn of the loop: about 2 ms */
+#define HANDSHAKE_LOGS  10u      /* records a second */
+#define TLS_HANDSHAKE   0x16u    /* first byte of a TLS connection, RFC 8446 section 5.1 */
 
 static const struct log_row log_open = {LOG_INFO, "link.open", "connected"};
 static const struct log_row log_close = {LOG_INFO, "link.close", "disconnected"};
@@ -28,7 +28,8 @@ static const struct log_row log_handshake = {LOG_INFO, "link.handshake_failed",
 
 static void on_event(void *ctx, struct now now, unsigned events);
 
-/* --- watching and lists ------------------------------------------------------------------------ */
+/* --- watching and lists ------------------------------------------------------------------------
+ */
 
 static void mark_dirty(struct link *l)
 {
@@ -89,7 +90,8 @@ static void set_state(struct link *l, enum link_state state, struct now now)
         s->loop->ops->timer_set(s->ages, next_end(s));
 }
 
-/* --- sending ----------------------------------------------------------------------------------- */
+/* --- sending -----------------------------------------------------------------------------------
+ */
 
 static size_t socket_send(struct link *l, struct span b)
 {
@@ -141,8 +143,8 @@ static void push_text(struct link *l)
         struct span chunk = buf_span(&l->text);
         if (chunk.n > SEND_CHUNK)
             chunk.n = SEND_CHUNK;
-        int rc = l->tls ? tls_write(l->tls, chunk, &l->s->wire)
-                        : buf_append_span(&l->s->wire, chunk);
+        int rc =
+            l->tls ? tls_write(l->tls, chunk, &l->s->wire) : buf_append_span(&l->s->wire, chunk);
         if (rc)
             l->dead = true;
         emit(l);
@@ -167,7 +169,8 @@ int link_send(struct link *l, struct span bytes)
     return 0;
 }
 
-/* --- the end ----------------------------------------------------------------------------------- */
+/* --- the end -----------------------------------------------------------------------------------
+ */
 
 /* A peer that does not read would keep the kernel's buffers: reset instead, when asked to. */
 static void close_socket(struct link *l, bool reset)
@@ -241,8 +244,7 @@ static void throw_input(struct link *l)
     ssize_t r = recv(l->fd, l->s->rx, RX_BYTES, MSG_DONTWAIT);
     if (r > 0)
         l->thrown += (uint32_t)r;
-    if (r == 0 || (r < 0 && errno != EAGAIN && errno != EINTR) ||
-        l->thrown > THROWN_MAX)
+    if (r == 0 || (r < 0 && errno != EAGAIN && errno != EINTR) || l->thrown > THROWN_MAX)
         link_release(l, false);
 }
 
@@ -260,7 +262,8 @@ static void tell_closed(struct link *l, struct now now)
     server_leave(b);
 }
 
-/* --- receiving --------------------------------------------------------------------------------- */
+/* --- receiving ---------------------------------------------------------------------------------
+ */
 
 /* Hands all unconsumed bytes to the service: those kept from before, or fresh ones. */
 static void deliver(struct link *l, struct now now)
@@ -441,7 +444,8 @@ static void on_readable(struct link *l, struct now now)
         deliver(l, now); /* what is left, if anything; then the end */
 }
 
-/* --- what the loop and the server call ---------------------------------------------------------- */
+/* --- what the loop and the server call ----------------------------------------------------------
+ */
 
 static void on_event(void *ctx, struct now now, unsigned events)
 {

@@ -1,8 +1,9 @@
 /* One stream connection: its socket, its TLS, and the bytes that wait in each direction.
  *
- * HANDSHAKE -> OPEN -> ENDING -> CLOSING -> gone. A link is ENDING from the moment its end is decided
- * until its service was told (at the next settling); then it is CLOSING while its last bytes go out,
- * with close_notify behind them, and the peer has seen the end. Its slot is free only then. */
+ * HANDSHAKE -> OPEN -> ENDING -> CLOSING -> gone. A link is ENDING from the moment its end is
+ * decided until its service was told (at the next settling); then it is CLOSING while its last
+ * bytes go out, with close_notify behind them, and the peer has seen the end. Its slot is free only
+ * then. */
 #ifndef SLIPGATE_OS_LINK_H
 #define SLIPGATE_OS_LINK_H
 
@@ -33,19 +34,20 @@ struct link {
     bool heard;      /* the peer sent something */
     struct addr peer, local;
     size_t in_max, out_max; /* of the listener when the link began */
-    struct buf in;   /* plaintext the service has not consumed */
-    struct buf text; /* plaintext to be sent */
-    struct buf out;  /* what the socket has not taken yet */
-    nsec since;      /* start of the present state */
+    struct buf in;          /* plaintext the service has not consumed */
+    struct buf text;        /* plaintext to be sent */
+    struct buf out;         /* what the socket has not taken yet */
+    nsec since;             /* start of the present state */
     nsec opened;
     uint64_t bytes_in, bytes_out; /* on the wire */
     uint32_t thrown;              /* bytes read and forgotten while CLOSING */
     struct list age, dirty, ready;
 };
 
-/* Takes the socket over: 0, or E_NOMEM, E_IO, E_CRYPTO, and then it was closed. A link of a plaintext
- * listener is open at once. */
-int link_adopt(struct listener *from, int fd, const struct addr *peer, struct now now, bool counted);
+/* Takes the socket over: 0, or E_NOMEM, E_IO, E_CRYPTO, and then it was closed. A link of a
+ * plaintext listener is open at once. */
+int link_adopt(struct listener *from, int fd, const struct addr *peer, struct now now,
+               bool counted);
 
 /* The host's calls; they only queue. */
 int link_send(struct link *l, struct span bytes);
@@ -59,8 +61,8 @@ void link_ready(struct link *l, struct now now);
 /* Gives up a handshake. */
 enum handshake_end { HANDSHAKE_FAILED, HANDSHAKE_NOT_TLS, HANDSHAKE_TIMEOUT, HANDSHAKE_CROWDED };
 void link_drop_handshake(struct link *l, struct now now, enum handshake_end end);
-/* Closes the socket and frees the link, which its service does not know (any more). reset: the kernel
- * need not go on with bytes that the peer did not take. */
+/* Closes the socket and frees the link, which its service does not know (any more). reset: the
+ * kernel need not go on with bytes that the peer did not take. */
 void link_release(struct link *l, bool reset);
 /* Ends handshakes and closing links that are too old; returns when to call it again. */
 nsec link_ages(struct server *s, struct now now);

@@ -9,20 +9,21 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define LINKS_MAX       16384u
-#define HANDSHAKES_MAX  1024u
-#define HANDSHAKE_MAX   (10 * NSEC_PER_S)
-#define LINGER_MAX      (5 * NSEC_PER_S)
-#define UDP_BUFFER      (4u << 20)
-#define EGRESS_QUEUE    16384u
-#define EGRESS_BACKLOG  (1u << 20)
-#define EGRESS_PACK     1200u
+#define LINKS_MAX      16384u
+#define HANDSHAKES_MAX 1024u
+#define HANDSHAKE_MAX  (10 * NSEC_PER_S)
+#define LINGER_MAX     (5 * NSEC_PER_S)
+#define UDP_BUFFER     (4u << 20)
+#define EGRESS_QUEUE   16384u
+#define EGRESS_BACKLOG (1u << 20)
+#define EGRESS_PACK    1200u
 
 static const struct log_row log_listen = {LOG_INFO, "server.listen", "listening"};
 static const struct log_row log_drain = {LOG_INFO, "server.drain", "draining"};
 static const struct log_row log_drained = {LOG_INFO, "server.drained", "drained"};
 
-/* --- small things ------------------------------------------------------------------------------ */
+/* --- small things ------------------------------------------------------------------------------
+ */
 
 struct now server_now(struct server *s)
 {
@@ -73,7 +74,8 @@ size_t server_raise_descriptors(size_t want)
     return r.rlim_cur;
 }
 
-/* --- calling services -------------------------------------------------------------------------- */
+/* --- calling services --------------------------------------------------------------------------
+ */
 
 void server_enter(struct server *s)
 {
@@ -184,7 +186,8 @@ void server_on_writable(void *ctx, struct now now)
     count_egress(b);
 }
 
-/* --- the host ---------------------------------------------------------------------------------- */
+/* --- the host ----------------------------------------------------------------------------------
+ */
 
 static struct bound *bound_of(struct host *h)
 {
@@ -230,7 +233,7 @@ static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
     struct bound *b = bound_of(h);
     const struct server_cfg *cfg = &b->s->cfg;
     struct ask_port *port = ask_destination(ask->kind) == ASK_TO_HASH ? cfg->hash : cfg->store;
-    if (!port || b->s->dying)
+    if (!port || b->s->refusing)
         return E_BUSY;
     int rc = port->submit(port, ask, (struct ask_owner){on_answer, b, req});
     b->asks += rc == 0;
@@ -276,7 +279,8 @@ static size_t sink_send(struct dgram_sink *sink, const struct dgram_out *v, size
     return done;
 }
 
-/* --- adding a service --------------------------------------------------------------------------- */
+/* --- adding a service ---------------------------------------------------------------------------
+ */
 
 static void bound_destroy(struct bound *b)
 {
@@ -300,10 +304,8 @@ static int bound_create(struct bound **ret, struct server *s, const struct servi
     b->id = (uint16_t)s->bound_n;
     b->sink.send = sink_send;
     b->deadline = NSEC_NEVER;
-    b->host = (struct host){.ops = &host_ops,
-                            .log = s->log,
-                            .metrics = s->cfg.metrics,
-                            .entropy = s->cfg.entropy};
+    b->host = (struct host){
+        .ops = &host_ops, .log = s->log, .metrics = s->cfg.metrics, .entropy = s->cfg.entropy};
     int base = ops->metrics_n ? metrics_register(s->cfg.metrics, ops->metrics, ops->metrics_n) : 0;
     int rc = base < 0 ? base : s->loop->ops->timer_open(s->loop, on_time, b, &b->timer);
     if (!rc)
@@ -377,7 +379,8 @@ int server_add(struct server *s, const struct service_ops *ops, const struct con
     return 0;
 }
 
-/* --- the server -------------------------------------------------------------------------------- */
+/* --- the server --------------------------------------------------------------------------------
+ */
 
 static void on_ages(void *ctx, struct now now)
 {
@@ -491,7 +494,7 @@ void server_destroy(struct server *s)
 {
     if (!s)
         return;
-    s->dying = true;
+    s->refusing = true;
     s->drained = NULL;
     if (s->links.live > 0)
         end_all(s, server_now(s));
@@ -592,7 +595,14 @@ void server_close_all(struct server *s)
     end_all(s, server_now(s));
 }
 
-/* --- looking in --------------------------------------------------------------------------------- */
+void server_refuse_asks(struct server *s)
+{
+    if (s)
+        s->refusing = true;
+}
+
+/* --- looking in ---------------------------------------------------------------------------------
+ */
 
 bool server_accepting(const struct server *s)
 {

@@ -2,12 +2,12 @@
  * (core/host.h). Bytes arrive decrypted, datagrams in batches, answers and time through the loop;
  * what a service queues in a call is sent when the call has returned.
  *
- * One thread, the loop's. Nothing here blocks. Everything has a ceiling: links, handshakes, links of
- * one address, bytes waiting in each direction of a link, datagrams read in one go.
+ * One thread, the loop's. Nothing here blocks. Everything has a ceiling: links, handshakes, links
+ * of one address, bytes waiting in each direction of a link, datagrams read in one go.
  *
  * Order of shutdown: server_drain or server_close_all; run the loop until the callback or until
- * server_links is 0; close the ports behind store and hash, so that every ask is answered; then
- * server_destroy. */
+ * server_links is 0; server_refuse_asks; close the ports behind store and hash, so that every ask
+ * is answered; then server_destroy. */
 #ifndef SLIPGATE_OS_SERVER_H
 #define SLIPGATE_OS_SERVER_H
 
@@ -29,14 +29,14 @@ struct server_cfg {
     struct metrics *metrics;
     struct entropy *entropy;
     struct ask_port *store, *hash; /* NULL: every ask to it is refused with E_BUSY */
-    SSL_CTX *tls;                  /* for new handshakes; a reference is taken. NULL until set_tls */
-    struct exempt exempt;          /* spared by links_per_addr */
-    uint32_t links_max;            /* default 16384 */
-    uint32_t handshakes_max;       /* at once; default 1024 */
-    nsec handshake_max;            /* default 10 s */
-    nsec linger_max;               /* to send the rest after a close; default 5 s */
-    uint32_t udp_buffer_bytes;     /* asked of the kernel for each direction; default 4 MiB */
-    struct egress_cfg egress;      /* of each service; zeroed members: see there */
+    SSL_CTX *tls;              /* for new handshakes; a reference is taken. NULL until set_tls */
+    struct exempt exempt;      /* spared by links_per_addr */
+    uint32_t links_max;        /* default 16384 */
+    uint32_t handshakes_max;   /* at once; default 1024 */
+    nsec handshake_max;        /* default 10 s */
+    nsec linger_max;           /* to send the rest after a close; default 5 s */
+    uint32_t udp_buffer_bytes; /* asked of the kernel for each direction; default 4 MiB */
+    struct egress_cfg egress;  /* of each service; zeroed members: see there */
 };
 
 /* E_NOMEM, E_FULL (metrics), E_IO. */
@@ -64,12 +64,16 @@ void server_notice(struct server *, const struct notice *);
 /* Closes the stream listeners; datagrams go on. */
 void server_stop_accepting(struct server *);
 typedef void (*server_drained_fn)(void *ctx, struct now, uint32_t links_cut);
-/* Stops accepting, tells the services (NOTICE_DRAIN), and calls fn on the loop as soon as no link is
- * left or the deadline is over: then the rest was closed with CLOSE_DRAIN (links_cut of them).
+/* Stops accepting, tells the services (NOTICE_DRAIN), and calls fn on the loop as soon as no link
+ * is left or the deadline is over: then the rest was closed with CLOSE_DRAIN (links_cut of them).
  * A second call moves the deadline. */
 void server_drain(struct server *, nsec deadline, server_drained_fn fn, void *ctx);
 /* Ends every link with CLOSE_DRAIN after what is queued is sent. */
 void server_close_all(struct server *);
+
+/* From here on host_ask says E_BUSY: an answer of a closing port must not lead to a question at a
+ * closed one. NULL is fine. */
+void server_refuse_asks(struct server *);
 
 bool server_accepting(const struct server *);
 /* Links that hold a descriptor: in a handshake, open, or sending their last bytes. */

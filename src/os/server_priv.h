@@ -16,7 +16,7 @@
 #include "os/tls.h"
 #include "os/udp.h"
 
-#define ADDR_KEY_BYTES 18u /* service, address */
+#define ADDR_KEY_BYTES 18u    /* service, address */
 #define RX_BYTES       65536u /* most that one read takes */
 /* Plaintext of one read and of a record begun before, and room for one record more. */
 #define CLEAR_BYTES (RX_BYTES + 4u * TLS_RECORD_MAX)
@@ -73,7 +73,7 @@ struct server {
     struct list handshakes, closing; /* oldest first; each list has one age limit */
     uint32_t handshakes_n, open_n, closing_n;
     struct list dirty, ready;
-    bool in_call, settling, dying;
+    bool in_call, settling, refusing;
     struct loop_timer *ages; /* first end of a handshake or a closing link */
     struct loop_timer *soon; /* ready links that must wait for the next turn */
 

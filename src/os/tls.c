@@ -23,7 +23,8 @@ struct tls {
     struct buf *to;
 };
 
-/* --- the transport under a session ------------------------------------------------------------- */
+/* --- the transport under a session -------------------------------------------------------------
+ */
 
 static int port_read(BIO *b, char *to, size_t n, size_t *got)
 {
@@ -73,8 +74,8 @@ int tls_port_create(struct tls_port **ret)
     int type = BIO_get_new_index();
     p->method = BIO_meth_new(type | BIO_TYPE_SOURCE_SINK, "link");
     if (type == -1 || !p->method || !BIO_meth_set_read_ex(p->method, port_read) ||
-        !BIO_meth_set_write_ex(p->method, port_write) ||
-        !BIO_meth_set_ctrl(p->method, port_ctrl) || !BIO_meth_set_create(p->method, port_open)) {
+        !BIO_meth_set_write_ex(p->method, port_write) || !BIO_meth_set_ctrl(p->method, port_ctrl) ||
+        !BIO_meth_set_create(p->method, port_open)) {
         ERR_clear_error();
         tls_port_destroy(p);
         return E_NOMEM;
@@ -91,7 +92,8 @@ void tls_port_destroy(struct tls_port *p)
     mem_free(p);
 }
 
-/* --- the context ------------------------------------------------------------------------------- */
+/* --- the context -------------------------------------------------------------------------------
+ */
 
 static const char *error_text(void)
 {
@@ -109,8 +111,8 @@ static bool harden(SSL_CTX *c)
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF); /* resumption by ticket only */
     SSL_CTX_set_verify(c, SSL_VERIFY_NONE, NULL);
     return SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_cipher_list(c, CIPHERS_1_2) == 1 && SSL_CTX_set1_groups_list(c, groups) == 1 &&
-           SSL_CTX_set_num_tickets(c, 1) == 1;
+           SSL_CTX_set_cipher_list(c, CIPHERS_1_2) == 1 &&
+           SSL_CTX_set1_groups_list(c, groups) == 1 && SSL_CTX_set_num_tickets(c, 1) == 1;
 }
 
 static bool take_certificate(SSL_CTX *c, X509 *leaf, EVP_PKEY *key, const STACK_OF(X509) *chain)
@@ -139,7 +141,8 @@ int tls_context_create(SSL_CTX **ret, X509 *leaf, EVP_PKEY *key, const STACK_OF(
     return E_CRYPTO;
 }
 
-/* --- a session --------------------------------------------------------------------------------- */
+/* --- a session ---------------------------------------------------------------------------------
+ */
 
 int tls_create(struct tls **ret, struct tls_port *port, SSL_CTX *context)
 {

@@ -44,9 +44,9 @@ enum tls_step {
 /* Goes on with the handshake. in: bytes of the peer; what remains of it is for tls_read. */
 enum tls_step tls_handshake(struct tls *, struct span *in, struct buf *to);
 
-/* Decrypts what is in `in` until it is used up, and appends the plaintext to clear. 0; E_MORE: clear
- * cannot take more, take it out and call again; E_CLOSED: the peer sent close_notify (clear may hold
- * its last bytes); E_CRYPTO: broken. An answer of the protocol itself goes to `to`. */
+/* Decrypts what is in `in` until it is used up, and appends the plaintext to clear. 0; E_MORE:
+ * clear cannot take more, take it out and call again; E_CLOSED: the peer sent close_notify (clear
+ * may hold its last bytes); E_CRYPTO: broken. An answer of the protocol itself goes to `to`. */
 MUST_USE int tls_read(struct tls *, struct span *in, struct buf *clear, struct buf *to);
 /* Encrypts all of clear into to. E_CRYPTO, E_NOMEM (the session is of no use any more). */
 MUST_USE int tls_write(struct tls *, struct span clear, struct buf *to);

@@ -1,6 +1,6 @@
-/* A pool is a queue under a lock, threads that take from it, and a second queue of finished jobs that
- * the loop empties when it is woken. Only the loop's thread adds to the first and takes from the
- * second. */
+/* A pool is a queue under a lock, threads that take from it, and a second queue of finished jobs
+ * that the loop empties when it is woken. Only the loop's thread adds to the first and takes from
+ * the second. */
 #include "os/uvloop_priv.h"
 
 #include "base/check.h"

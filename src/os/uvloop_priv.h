@@ -13,10 +13,10 @@ struct uvloop {
     uv_check_t check;     /* just after the callbacks of descriptors */
     uv_timer_t until;
     struct now now;
-    bool stale;   /* now must be sampled before it is used */
-    bool awake;   /* a callback ran since the last wait; woke is when */
+    bool stale; /* now must be sampled before it is used */
+    bool awake; /* a callback ran since the last wait; woke is when */
     bool stopped;
-    bool firing; /* a timer's callback runs */
+    bool firing;                   /* a timer's callback runs */
     nsec woke, window, longest[2]; /* longest of the present and the previous window */
     struct uvloop_stats stats;
     struct metrics *metrics;

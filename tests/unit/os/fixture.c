@@ -46,8 +46,8 @@ nsec fx_now(void)
 
 SSL_CTX *fx_server_context(void)
 {
-    struct cert_setup setup = {"/nonexistent", "", "", "", "", "localhost", "127.0.0.1",
-                               CERT_KEY_P256};
+    struct cert_setup setup = {"/nonexistent", "",          "",           "", "",
+                               "localhost",    "127.0.0.1", CERT_KEY_P256};
     struct cert *cert = NULL;
     struct buf why;
     SSL_CTX *ret = NULL;

@@ -1,5 +1,5 @@
-/* A server with one scripted service and any number of clients, all on one thread: fx_turn gives each
- * a turn, fx_until does so until a condition holds, within a deadline. */
+/* A server with one scripted service and any number of clients, all on one thread: fx_turn gives
+ * each a turn, fx_until does so until a condition holds, within a deadline. */
 #ifndef SLIPGATE_TESTS_OS_FIXTURE_H
 #define SLIPGATE_TESTS_OS_FIXTURE_H
 
@@ -42,7 +42,7 @@ struct service {
     struct host *host;
     struct echo_link links[4096];
     uint32_t opens, closes, dgrams, batches, notices, drains, times;
-    uint32_t busy; /* depth of calls; more than one is a broken promise */
+    uint32_t busy;  /* depth of calls; more than one is a broken promise */
     struct buf log; /* the lines as they came */
     bool close_on_open;
     unsigned dgram_copies; /* each datagram is answered so many times */
@@ -55,7 +55,8 @@ extern struct listener_spec echo_specs[SERVER_LISTENERS_MAX];
 extern size_t echo_specs_n;
 extern int echo_create_rc;
 
-/* --- the server ---------------------------------------------------------------------------------- */
+/* --- the server ----------------------------------------------------------------------------------
+ */
 
 struct fx_log {
     struct log log;
@@ -89,14 +90,14 @@ void fx_fini(struct fx *f);
 void fx_turn(struct fx *f);
 uint64_t fx_row(const struct fx *f, enum server_row row);
 
-#define fx_until(f, cond)                                                                          \
-    do {                                                                                           \
-        nsec fx_end_ = fx_now() + WAIT_S * NSEC_PER_S;                                             \
-        while (!(cond)) {                                                                          \
-            if (fx_now() > fx_end_)                                                                \
-                fail_msg("waited in vain for %s", #cond);                                          \
-            fx_turn(f);                                                                            \
-        }                                                                                          \
+#define fx_until(f, cond)                                 \
+    do {                                                  \
+        nsec fx_end_ = fx_now() + WAIT_S * NSEC_PER_S;    \
+        while (!(cond)) {                                 \
+            if (fx_now() > fx_end_)                       \
+                fail_msg("waited in vain for %s", #cond); \
+            fx_turn(f);                                   \
+        }                                                 \
     } while (0)
 /* Turns for so long: only for showing that something does not happen. */
 void fx_idle(struct fx *f, unsigned ms);
@@ -104,12 +105,13 @@ nsec fx_now(void);
 /* A server context with a fresh certificate. */
 SSL_CTX *fx_server_context(void);
 
-/* --- clients ------------------------------------------------------------------------------------- */
+/* --- clients -------------------------------------------------------------------------------------
+ */
 
 struct client {
     struct client *next;
     int fd;
-    SSL *ssl; /* NULL: plaintext */
+    SSL *ssl;                              /* NULL: plaintext */
     bool secure, eof, clean, broken, deaf; /* clean: close_notify came; deaf: never reads */
     struct buf got, todo;
     size_t write_max; /* most bytes of one write; 0: no limit */

@@ -22,8 +22,8 @@ static void there_and_back(const char *text, int domain)
     struct addr a = parse(text, 4321);
     struct sockaddr_storage ss = {0};
     socklen_t n = addr_to_sys(&a, domain, &ss);
-    assert_int_equal(n, domain == AF_INET ? sizeof(struct sockaddr_in)
-                                          : sizeof(struct sockaddr_in6));
+    assert_int_equal(n,
+                     domain == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
     assert_int_equal(ss.ss_family, domain);
     struct addr b = addr_from_sys(&ss);
     assert_true(addr_eq(&a, &b));
@@ -55,8 +55,7 @@ static void loopback_keeps_its_family(void **state)
     assert_string_equal(inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof text), "::1");
     assert_int_equal(addr_to_sys(&four, AF_INET6, &ss), sizeof in6);
     memcpy(&in6, &ss, sizeof in6);
-    assert_string_equal(inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof text),
-                        "::ffff:127.0.0.1");
+    assert_string_equal(inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof text), "::ffff:127.0.0.1");
 }
 
 static void six_over_four_is_refused(void **state)

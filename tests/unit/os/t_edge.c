@@ -33,7 +33,8 @@ static uint16_t tls_port(void)
     return server_port(f.server, f.id, 0);
 }
 
-/* --- handshakes --------------------------------------------------------------------------------- */
+/* --- handshakes ---------------------------------------------------------------------------------
+ */
 
 static void silent_peer_times_out(void **state)
 {
@@ -197,7 +198,8 @@ static void certificate_is_swapped(void **state)
     fx_until(&f, client_got(a, "old\n"));
 }
 
-/* --- ceilings ------------------------------------------------------------------------------------ */
+/* --- ceilings ------------------------------------------------------------------------------------
+ */
 
 static unsigned count_greeted(struct client **c, size_t n)
 {

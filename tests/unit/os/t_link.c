@@ -387,7 +387,7 @@ static void broken_record(void **state)
     fx_start(&f);
     struct client *a = joined(true), *b = joined(true);
     static const uint8_t bad[] = {0x17, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8,
-                                  9,    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0};
+                                  9,    0, 1, 2, 3,  4, 5, 6, 7, 8, 9, 0};
     assert_int_equal(send(a->fd, bad, sizeof bad, MSG_NOSIGNAL), sizeof bad);
     fx_until(&f, f.service->closes == 1);
     assert_int_equal(f.service->links[0].why, CLOSE_PROTOCOL);

@@ -36,9 +36,8 @@ static double resident_kib(void)
 /* One connection that has been used a little and then rests. */
 static bool connect_one(SSL_CTX *ctx, uint16_t port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char b[64];
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     SSL *ssl = SSL_new(ctx);
@@ -78,7 +77,8 @@ static void idle_links(void **state)
     fx_init(&f);
     f.log.log.level = LOG_WARN;
     fx_start(&f);
-    struct client *warm = client_open(&f, true); /* what the first one brings along is not its own */
+    struct client *warm =
+        client_open(&f, true); /* what the first one brings along is not its own */
     fx_until(&f, client_got(warm, "hello\n"));
     uint16_t port = server_port(f.server, f.id, 0);
     double before = resident_kib();

@@ -45,7 +45,8 @@ static void says(const char *part)
         fail_msg("\"%s\" is not in \"%s\"", part, (const char *)why.p);
 }
 
-/* --- opening --------------------------------------------------------------------------------------- */
+/* --- opening
+ * --------------------------------------------------------------------------------------- */
 
 static void service_that_is_off(void **state)
 {
@@ -133,9 +134,8 @@ static void port_below_1024(void **state)
 
 static int v6_client(uint16_t port)
 {
-    struct sockaddr_in6 to = {.sin6_family = AF_INET6,
-                              .sin6_port = htons(port),
-                              .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in6 to = {
+        .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
@@ -179,7 +179,8 @@ static void any_four_is_four_only(void **state)
     fx_until(&f, client_got(c, "hello\n"));
 }
 
-/* --- time, asks, notices ----------------------------------------------------------------------------- */
+/* --- time, asks, notices
+ * ----------------------------------------------------------------------------- */
 
 static void on_time_comes_once(void **state)
 {
@@ -234,6 +235,11 @@ static void asks_are_answered(void **state)
     c = client_open(&f, true);
     client_send(c, "ask\n");
     fx_until(&f, client_got(c, "hello\nasked -12\n"));
+    store.rc = 0;
+    server_refuse_asks(f.server);
+    client_send(c, "ask\n");
+    fx_until(&f, client_got(c, "hello\nasked -12\nasked -12\n"));
+    assert_int_equal(store.asked, 3);
 }
 
 static void asks_without_a_port(void **state)
@@ -267,7 +273,8 @@ static void configuration_moves_ceilings(void **state)
     fx_until(&f, old->got.n > 100); /* it keeps what it began with */
 }
 
-/* --- the end ------------------------------------------------------------------------------------------ */
+/* --- the end
+ * ------------------------------------------------------------------------------------------ */
 
 static void on_drained(void *ctx, struct now now, uint32_t cut)
 {
@@ -280,9 +287,8 @@ static void on_drained(void *ctx, struct now now, uint32_t cut)
 
 static bool is_refused(uint16_t port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool refused = connect(fd, (struct sockaddr *)&to, sizeof to) != 0;
     (void)close(fd);

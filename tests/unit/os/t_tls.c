@@ -1,4 +1,5 @@
-/* The engine alone, against OpenSSL's client over memory: every split of the bytes, and its ends. */
+/* The engine alone, against OpenSSL's client over memory: every split of the bytes, and its ends.
+ */
 #include "fixture.h"
 
 #include "base/err.h"
@@ -286,14 +287,10 @@ int main(void)
 {
 #define T(x) cmocka_unit_test_setup_teardown(x, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(any_split),
-        T(many_records),
-        T(small_clear),
-        T(close_notify_both_ways),
-        T(altered_record),
-        T(no_room_for_the_peer),
-        T(foreign_errors),
-        T(key_of_another_certificate),
+        T(any_split),      T(many_records),
+        T(small_clear),    T(close_notify_both_ways),
+        T(altered_record), T(no_room_for_the_peer),
+        T(foreign_errors), T(key_of_another_certificate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,8 @@
 
 static struct fx f;
 
-/* --- faults ------------------------------------------------------------------------------------------ */
+/* --- faults
+ * ------------------------------------------------------------------------------------------ */
 
 static struct {
     int code;                 /* what fails next time */
@@ -70,7 +71,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
     return __real_sendmsg(fd, m, flags);
 }
 
-/* --- the far end ------------------------------------------------------------------------------------- */
+/* --- the far end
+ * ------------------------------------------------------------------------------------- */
 
 struct peer {
     int fd;
@@ -138,12 +140,13 @@ static uint16_t port_of(unsigned listener)
     return server_port(f.server, f.id, (uint16_t)listener);
 }
 
-#define until_peer(p, cond)                                                                        \
-    do {                                                                                           \
-        fx_until(&f, (peer_read(p), (cond)));                                                      \
+#define until_peer(p, cond)                   \
+    do {                                      \
+        fx_until(&f, (peer_read(p), (cond))); \
     } while (0)
 
-/* --- through the server ------------------------------------------------------------------------------ */
+/* --- through the server
+ * ------------------------------------------------------------------------------ */
 
 static void echoes(void **state)
 {
@@ -305,7 +308,8 @@ static void kernel_drops_are_counted(void **state)
     (void)close(p.fd);
 }
 
-/* --- faults ------------------------------------------------------------------------------------------ */
+/* --- faults
+ * ------------------------------------------------------------------------------------------ */
 
 /* A full send buffer: what is left goes out when the socket is writable, in order. */
 static void would_block(void **state)
@@ -338,7 +342,7 @@ static void one_refused(void **state)
         int code;
         enum server_row row;
     } cases[] = {
-        {EPERM, ROW_SEND_DENIED},        {ENETUNREACH, ROW_SEND_UNREACHABLE},
+        {EPERM, ROW_SEND_DENIED},         {ENETUNREACH, ROW_SEND_UNREACHABLE},
         {ECONNREFUSED, ROW_SEND_REFUSED}, {EMSGSIZE, ROW_SEND_SIZE},
         {ENOBUFS, ROW_SEND_OTHER},
     };
@@ -426,7 +430,8 @@ static void blocked_while_single(void **state)
     (void)close(p.fd);
 }
 
-/* --- the sink alone ----------------------------------------------------------------------------------- */
+/* --- the sink alone
+ * ----------------------------------------------------------------------------------- */
 
 static void no_batch(void *ctx, struct now now, const struct dgram *v, size_t n)
 {
@@ -583,7 +588,7 @@ static void unreachable(void **state)
     peer_open(&p);
     struct path good = path_to(&p), six = good, nowhere = good;
     static const uint8_t ip6[16] = {0x20, 1, 0xd, 0xb8, [15] = 9};
-    six.peer = addr_v6(ip6, 9, 0);                              /* over an IPv4 socket */
+    six.peer = addr_v6(ip6, 9, 0);                                     /* over an IPv4 socket */
     nowhere.peer = addr_v4((const uint8_t[4]){255, 255, 255, 255}, 9); /* without SO_BROADCAST */
     struct dgram_out v[] = {{&good, SPAN_LIT("a")},    {&six, SPAN_LIT("b")},
                             {&nowhere, SPAN_LIT("c")}, {&good, SPAN_LIT("d")},

@@ -43,7 +43,8 @@ static void run(void)
     assert_true(uvloop_run(l, clock_now().mono + WAIT));
 }
 
-/* --- descriptors --------------------------------------------------------------------------------- */
+/* --- descriptors ---------------------------------------------------------------------------------
+ */
 
 struct pipe_end {
     int fd, other;
@@ -127,7 +128,8 @@ static void watch_of_nothing(void **state)
     assert_null(w);
 }
 
-/* --- timers ---------------------------------------------------------------------------------------- */
+/* --- timers
+ * ---------------------------------------------------------------------------------------- */
 
 struct tick {
     struct loop_timer *timer;
@@ -209,7 +211,8 @@ static void busy_timer_leaves_room(void **state)
     (void)close(p.other);
 }
 
-/* --- signals, stop, figures ------------------------------------------------------------------------ */
+/* --- signals, stop, figures
+ * ------------------------------------------------------------------------ */
 
 static void on_signal(void *ctx, struct now now, int signo)
 {
@@ -275,7 +278,8 @@ static void figures(void **state)
     metrics_fini(&m);
 }
 
-/* --- pools ----------------------------------------------------------------------------------------- */
+/* --- pools
+ * ----------------------------------------------------------------------------------------- */
 
 struct work {
     struct job job;
@@ -377,7 +381,8 @@ static void pool_of_no_threads(void **state)
     assert_int_equal(loop->ops->pool_open(loop, "x", 100000, 0, &p), E_RANGE);
 }
 
-/* --- clock ----------------------------------------------------------------------------------------- */
+/* --- clock
+ * ----------------------------------------------------------------------------------------- */
 
 static void clocks(void **state)
 {
