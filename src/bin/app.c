@@ -219,9 +219,11 @@ void app_destroy(struct app *a)
             a->loop->ops->timer_close(a->cert_timer);
         admin_destroy(a->admin);
         trim_destroy(a->trim);
-        hash_destroy(a->hash);
+        hash_close(a->hash);
         store_close(a->store);
         server_destroy(a->server);
+        hash_destroy(a->hash);
+        store_destroy(a->store);
         cert_destroy(a->cert);
     }
     uvloop_destroy(a->uv);

@@ -136,8 +136,6 @@ static void done(struct job *job, struct now now)
     mem_free_secret(j, sizeof *j + j->password_n);
     owner.answer(owner.ctx, now, &a);
     mem_wipe(&a, sizeof a);
-    if (h->queued == 0 && atomic_load(&h->ending))
-        mem_free(h);
 }
 
 static struct hash_job *make_job(struct hash *h, const struct ask *ask, struct ask_owner owner)
@@ -232,17 +230,18 @@ int hash_create(struct hash **ret, struct loop *loop, const struct hash_cfg *cfg
     return 0;
 }
 
+void hash_close(struct hash *h)
+{
+    if (!h || atomic_exchange(&h->ending, true))
+        return;
+    h->loop->ops->pool_close(h->pool);
+    CHECK(h->queued == 0 && h->units == 0);
+}
+
 void hash_destroy(struct hash *h)
 {
-    if (!h)
-        return;
-    struct loop *loop = h->loop;
-    struct loop_pool *pool = h->pool;
-    CHECK(!atomic_exchange(&h->ending, true));
-    /* The last answer frees it, now or from within pool_close. */
-    if (h->queued == 0)
-        mem_free(h);
-    loop->ops->pool_close(pool);
+    hash_close(h);
+    mem_free(h);
 }
 
 struct ask_port *hash_port(struct hash *h)

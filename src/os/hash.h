@@ -7,7 +7,7 @@
  * (HASH_QUEUE_MAX). Copies of passwords are wiped when their ask is answered.
  *
  * Threads: everything here is called on the loop's thread. Not to be called from within an answer:
- * hash_destroy. */
+ * hash_close, hash_destroy. */
 #ifndef SLIPGATE_OS_HASH_H
 #define SLIPGATE_OS_HASH_H
 
@@ -39,7 +39,12 @@ extern const struct config_row hash_config[3];
 MUST_USE int hash_create(struct hash **ret, struct loop *, const struct hash_cfg *);
 
 /* Answers what is queued without hashing it (E_BUSY), lets running hashes finish, ends the threads;
- * all answers come before it returns. NULL is fine. */
+ * all answers come before it returns. The port stays and says E_BUSY from now on, so that what
+ * answers lead to may still be asked, in whatever order ports are closed. NULL and a second call
+ * are fine. */
+void hash_close(struct hash *);
+
+/* hash_close, then frees. NULL is fine. */
 void hash_destroy(struct hash *);
 
 /* Where asks go; lives as long as the hash. Besides the codes in core/ask.h an answer may be

@@ -259,10 +259,8 @@ static void done_batch(struct job *job, struct now now)
 
 static void done_close(struct job *job, struct now now)
 {
+    (void)job;
     (void)now;
-    struct store *s = CONTAINER_OF(job, struct store, close);
-    CHECK(s->entries == 0 && s->bytes == 0);
-    mem_free(s);
 }
 
 static struct span ask_name(const struct ask *ask)
@@ -418,16 +416,20 @@ bool store_ready(const struct store *s)
 
 void store_close(struct store *s)
 {
-    if (!s)
+    if (!s || s->closing)
         return;
-    CHECK(!s->answering && !s->closing);
+    CHECK(!s->answering);
     s->closing = true;
     s->loop->ops->timer_close(s->timer);
     if (s->first)
         start(s, &s->batch[1]);
-    /* The last job frees the store; jobs end in the order they were submitted. */
-    struct loop *loop = s->loop;
-    struct loop_pool *pool = s->pool;
-    loop->ops->pool_submit(pool, &s->close);
-    loop->ops->pool_close(pool);
+    s->loop->ops->pool_submit(s->pool, &s->close);
+    s->loop->ops->pool_close(s->pool);
+    CHECK(s->entries == 0 && s->bytes == 0);
+}
+
+void store_destroy(struct store *s)
+{
+    store_close(s);
+    mem_free(s);
 }

@@ -7,7 +7,7 @@
  *
  * Limits: a queue of queue_max entries and queue_bytes_max bytes, past which submit says E_BUSY.
  * Threads: everything here is called on the loop's thread; the database is touched by the pool's
- * thread only. Not to be called from within an answer: store_close. */
+ * thread only. Not to be called from within an answer: store_close, store_destroy. */
 #ifndef SLIPGATE_STORE_STORE_H
 #define SLIPGATE_STORE_STORE_H
 
@@ -49,8 +49,12 @@ struct ask_port *store_port(struct store *);
  * takes writes again. Asks are still tried meanwhile, because reading often goes on. */
 bool store_ready(const struct store *);
 
-/* Takes no more asks, answers every one that was accepted (before it returns), closes the file,
- * frees the store. NULL is fine. */
+/* Answers every ask that was accepted (before it returns) and closes the file. The port stays and
+ * says E_BUSY from now on, so that what answers lead to may still be asked, in whatever order ports
+ * are closed. NULL and a second call are fine. */
 void store_close(struct store *);
+
+/* store_close, then frees. NULL is fine. */
+void store_destroy(struct store *);
 
 #endif

@@ -67,7 +67,7 @@ int kit_start(struct kit *k)
 
 void kit_stop(struct kit *k)
 {
-    store_close(k->store);
+    store_destroy(k->store);
     k->store = NULL;
 }
 

@@ -268,6 +268,50 @@ static void the_end_answers_everybody_soon(void **state)
     assert_true(f->ok <= 2 && f->busy >= 98); /* what ran was let finish */
 }
 
+struct relay {
+    struct fixture *f;
+    struct password_record record;
+    size_t answers, refused;
+};
+
+/* As a service would: an answer of the store leads to an ask to hash, and the other way round. */
+static void ask_the_other(void *ctx, struct now now, const struct answer *a)
+{
+    struct relay *r = ctx;
+    struct ask verify_ask = {ASK_HASH_VERIFY, {.verify = {SPAN_LIT("x"), &r->record}}};
+    struct ask find_ask = {ASK_ACCOUNT_FIND, {.find = {SPAN_LIT("x"), false}}};
+    bool from_store = a->kind == ASK_ACCOUNT_FIND;
+    struct ask_port *to = from_store ? hash_port(r->f->hash) : store_port(r->f->kit.store);
+    (void)now;
+    r->answers++;
+    if (to->submit(to, from_store ? &verify_ask : &find_ask,
+                   (struct ask_owner){ask_the_other, r, 0}))
+        r->refused++;
+}
+
+static void closed_ports_refuse_what_the_last_answers_lead_to(void **state)
+{
+    struct fixture *f = *state;
+    struct relay r = {f, kit_record(SHA256_SECRET123), 0, 0};
+    struct now now = {1, 1};
+    struct answer from_store = {.kind = ASK_ACCOUNT_FIND}, from_hash = {.kind = ASK_HASH_VERIFY};
+    assert_int_equal(kit_start(&f->kit), 0);
+    assert_int_equal(start(f, 4, 1, 15), 0);
+    for (unsigned i = 0; i < 8; i++) {
+        ask_the_other(&r, now, &from_store);
+        ask_the_other(&r, now, &from_hash);
+    }
+    hash_close(f->hash);
+    store_close(f->kit.store);
+    assert_int_equal(r.refused, 16); /* each of the 16 chains ends at a closed port */
+    assert_false(store_ready(f->kit.store));
+    hash_close(f->hash);
+    store_close(f->kit.store);
+    struct ask_port *port = hash_port(f->hash);
+    struct ask ask = {ASK_HASH_MAKE, {.make = {SPAN_LIT("x")}}};
+    assert_int_equal(port->submit(port, &ask, (struct ask_owner){on_answer, f, 0}), E_BUSY);
+}
+
 static void wrong_settings_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -326,11 +370,17 @@ static void an_imported_account_logs_in_and_is_rehashed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(passwords_are_made_and_verified), T(a_password_of_any_length_is_safe_to_ask_about),
-        T(the_cost_changes_while_running),  T(the_queue_is_bounded_by_expected_waiting_time),
-        T(more_workers_take_more),          T(a_job_that_waited_too_long_is_not_hashed),
-        T(the_queue_is_bounded_in_entries), T(the_end_answers_everybody_soon),
-        T(wrong_settings_are_refused),      T(an_imported_account_logs_in_and_is_rehashed),
+        T(passwords_are_made_and_verified),
+        T(a_password_of_any_length_is_safe_to_ask_about),
+        T(the_cost_changes_while_running),
+        T(the_queue_is_bounded_by_expected_waiting_time),
+        T(more_workers_take_more),
+        T(a_job_that_waited_too_long_is_not_hashed),
+        T(the_queue_is_bounded_in_entries),
+        T(the_end_answers_everybody_soon),
+        T(closed_ports_refuse_what_the_last_answers_lead_to),
+        T(wrong_settings_are_refused),
+        T(an_imported_account_logs_in_and_is_rehashed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
