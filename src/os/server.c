@@ -233,7 +233,7 @@ static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
     struct bound *b = bound_of(h);
     const struct server_cfg *cfg = &b->s->cfg;
     struct ask_port *port = ask_destination(ask->kind) == ASK_TO_HASH ? cfg->hash : cfg->store;
-    if (!port || b->s->refusing)
+    if (!port || b->s->dying)
         return E_BUSY;
     int rc = port->submit(port, ask, (struct ask_owner){on_answer, b, req});
     b->asks += rc == 0;
@@ -494,7 +494,7 @@ void server_destroy(struct server *s)
 {
     if (!s)
         return;
-    s->refusing = true;
+    s->dying = true;
     s->drained = NULL;
     if (s->links.live > 0)
         end_all(s, server_now(s));
@@ -593,12 +593,6 @@ void server_drain(struct server *s, nsec deadline, server_drained_fn fn, void *c
 void server_close_all(struct server *s)
 {
     end_all(s, server_now(s));
-}
-
-void server_refuse_asks(struct server *s)
-{
-    if (s)
-        s->refusing = true;
 }
 
 /* --- looking in ---------------------------------------------------------------------------------

@@ -6,8 +6,8 @@
  * of one address, bytes waiting in each direction of a link, datagrams read in one go.
  *
  * Order of shutdown: server_drain or server_close_all; run the loop until the callback or until
- * server_links is 0; server_refuse_asks; close the ports behind store and hash, so that every ask
- * is answered; then server_destroy. */
+ * server_links is 0; close the ports behind store and hash (they answer what they took, and refuse
+ * from then on); server_destroy; free the ports. */
 #ifndef SLIPGATE_OS_SERVER_H
 #define SLIPGATE_OS_SERVER_H
 
@@ -70,10 +70,6 @@ typedef void (*server_drained_fn)(void *ctx, struct now, uint32_t links_cut);
 void server_drain(struct server *, nsec deadline, server_drained_fn fn, void *ctx);
 /* Ends every link with CLOSE_DRAIN after what is queued is sent. */
 void server_close_all(struct server *);
-
-/* From here on host_ask says E_BUSY: an answer of a closing port must not lead to a question at a
- * closed one. NULL is fine. */
-void server_refuse_asks(struct server *);
 
 bool server_accepting(const struct server *);
 /* Links that hold a descriptor: in a handshake, open, or sending their last bytes. */

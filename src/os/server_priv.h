@@ -73,7 +73,7 @@ struct server {
     struct list handshakes, closing; /* oldest first; each list has one age limit */
     uint32_t handshakes_n, open_n, closing_n;
     struct list dirty, ready;
-    bool in_call, settling, refusing;
+    bool in_call, settling, dying;
     struct loop_timer *ages; /* first end of a handshake or a closing link */
     struct loop_timer *soon; /* ready links that must wait for the next turn */
 

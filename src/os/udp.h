@@ -8,13 +8,14 @@
 #include "core/loop.h"
 #include "os/server_rows.h"
 
-#define UDP_BATCH      64u    /* datagrams handed over at once */
-#define UDP_BATCHES    8u     /* at most, before other descriptors have their turn */
-#define UDP_DGRAM_MAX  2048u  /* longer ones are dropped and counted */
-#define UDP_SEGMENTS   64u    /* of one segmented send (UDP_MAX_SEGMENTS) */
-#define UDP_SEND_BYTES 65000u /* of one segmented send; the kernel's limit is 65,535 with headers \
-                               */
-#define UDP_SENDS 256u        /* messages of one system call */
+#define UDP_BATCH     64u   /* datagrams handed over at once */
+#define UDP_BATCHES   8u    /* at most, before other descriptors have their turn */
+#define UDP_DGRAM_MAX 2048u /* longer ones are dropped and counted */
+#define UDP_SEGMENTS  64u   /* of one segmented send (UDP_MAX_SEGMENTS) */
+#define UDP_SEND_BYTES                                                                     \
+    65000u             /* of one segmented send; the kernel's limit is 65,535 with headers \
+                        */
+#define UDP_SENDS 256u /* messages of one system call */
 
 /* Buffers that all sockets of a server use in turn. */
 struct udp_io;

@@ -104,7 +104,7 @@ static void peer_send(struct peer *p, const char *host, uint16_t port, const voi
 static void peer_read(struct peer *p)
 {
     uint8_t b[65536];
-    struct sockaddr_in from;
+    struct sockaddr_in from = {0};
     socklen_t fn = sizeof from;
     ssize_t r;
     while ((r = recvfrom(p->fd, b, sizeof b, 0, (struct sockaddr *)&from, &fn)) >= 0) {
@@ -482,7 +482,7 @@ static void bare_close(struct bare *b)
 
 static struct path path_to(const struct peer *p)
 {
-    struct sockaddr_in a;
+    struct sockaddr_in a = {0};
     socklen_t n = sizeof a;
     assert_int_equal(getsockname(p->fd, (struct sockaddr *)&a, &n), 0);
     return (struct path){.peer = addr_v4((const uint8_t[4]){127, 0, 0, 1}, ntohs(a.sin_port))};
