@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
 
 PYTHON := /usr/bin/python3
 JOBS ?= $(shell nproc)
@@ -24,7 +25,7 @@ TARGET_bench := benches
 .PHONY: all help deps deps-build run demo test tsan cover lint fuzz bench format install clean
 .PHONY: $(addprefix build-,release $(PRESETS))
 
-all: build-release ## build build/slipgate and its siblings
+all: deps-build build-release ## build build/slipgate and its siblings
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -49,10 +50,10 @@ build/build.ninja: CMakePresets.json
 build/%/build.ninja: CMakePresets.json
 	@cmake --preset $* --log-level=WARNING && touch $@
 
-run: deps-build build-release ## build and start a server: PORT=8443 ADMIN_PORT=8080 DATA=data
+run: all ## build and start a server: PORT=8443 ADMIN_PORT=8080 DATA=data
 	@PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' DATA='$(DATA)' scripts/run.sh
 
-demo: deps-build build-release ## a server with 20 bots racing, until interrupted
+demo: all ## a server with 20 bots racing, until interrupted
 	@PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' DATA='$(DATA)' scripts/run.sh --bots 20
 
 test: deps ## every test; ends with a line "N passed, N failed"
@@ -77,7 +78,7 @@ bench: build-bench ## run the benchmarks
 format: ## rewrite the sources in the house's format
 	@scripts/lint --list-c | xargs clang-format -i
 
-install: build-release ## install to DESTDIR/PREFIX
+install: deps-build build-release ## install to DESTDIR/PREFIX
 	@DESTDIR='$(DESTDIR)' cmake --install build --prefix '$(PREFIX)'
 
 clean: ## remove everything that was built (not data/)
