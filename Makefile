@@ -51,10 +51,10 @@ build/%/build.ninja: CMakePresets.json
 	@cmake --preset $* --log-level=WARNING && touch $@
 
 run: all ## build and start a server: PORT=8443 ADMIN_PORT=8080 DATA=data
-	@PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' DATA='$(DATA)' scripts/run.sh
+	@exec env PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' DATA='$(DATA)' scripts/run.sh
 
 demo: all ## a server with 20 bots racing, until interrupted
-	@PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' DATA='$(DATA)' scripts/run.sh --bots 20
+	@exec env PORT='$(PORT)' ADMIN_PORT='$(ADMIN_PORT)' DATA='$(DATA)' scripts/run.sh --bots 20
 
 test: deps ## every test; ends with a line "N passed, N failed"
 	@JOBS='$(JOBS)' $(PYTHON) scripts/run-tests
