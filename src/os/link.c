@@ -273,7 +273,7 @@ static void deliver(struct link *l, struct now now)
     bool kept = l->in.n > 0;
     struct span all = kept ? buf_span(&l->in) : buf_span(&s->clear);
     server_enter(s);
-    size_t used = all.n ? b->ops->on_bytes(b->svc, now, l->ref, all) : 0;
+    size_t used = b->ops->on_bytes(b->svc, now, l->ref, all);
     server_leave(b);
     CHECK(used <= all.n);
     if (l->state != LINK_OPEN)
@@ -298,6 +298,7 @@ static bool decrypt(struct link *l, struct span in)
     struct server *s = l->s;
     if (!l->tls) {
         CHECK(buf_append_span(&s->clear, in) == 0);
+        mem_wipe(s->rx, in.n);
         return true;
     }
     int rc = tls_read(l->tls, &in, &s->clear, &s->wire);
@@ -320,8 +321,10 @@ static void open_bytes(struct link *l, struct span in, struct now now)
     bool keep = l->paused || l->in.n > 0;
     if (keep && buf_append_span(&l->in, buf_span(&s->clear)) != 0)
         link_end(l, CLOSE_ERROR);
-    else if (!l->paused && (fresh > 0 || l->ended))
+    else if (!l->paused && fresh > 0)
         deliver(l, now);
+    else if (!l->paused && l->ended)
+        link_end(l, CLOSE_BY_PEER); /* it had its chance at what is left in l->in */
     mem_wipe(s->clear.p, fresh);
     buf_clear(&s->clear);
     if (l->dead)
@@ -434,18 +437,13 @@ static void on_readable(struct link *l, struct now now)
             handshake_bytes(l, span_of(s->rx, (size_t)r), now);
         return;
     }
-    if (r > 0) {
+    if (r > 0)
         open_bytes(l, span_of(s->rx, (size_t)r), now);
-        return;
-    }
-    if (l->dead)
-        link_end(l, CLOSE_BY_PEER);
     else
-        deliver(l, now); /* what is left, if anything; then the end */
+        link_end(l, CLOSE_BY_PEER);
 }
 
-/* --- what the loop and the server call ----------------------------------------------------------
- */
+/* --- what the loop and the server call -------------------------------------------------------- */
 
 static void on_event(void *ctx, struct now now, unsigned events)
 {
@@ -493,8 +491,10 @@ void link_resume(struct link *l)
 
 void link_ready(struct link *l, struct now now)
 {
-    if (l->state == LINK_OPEN && !l->paused && (l->in.n > 0 || l->ended))
+    if (l->state == LINK_OPEN && !l->paused && l->in.n > 0)
         deliver(l, now);
+    else if (l->state == LINK_OPEN && !l->paused && l->ended)
+        link_end(l, CLOSE_BY_PEER);
     mark_dirty(l);
 }
 

@@ -9,11 +9,28 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+/* Makes the first n messages ready to be read into. */
+static void arm(struct udp_io *io, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        io->rx_iov[i] = (struct iovec){io->rx_bytes[i], UDP_DGRAM_MAX};
+        io->rx[i].msg_hdr = (struct msghdr){
+            .msg_name = &io->rx_name[i],
+            .msg_namelen = sizeof io->rx_name[i],
+            .msg_iov = &io->rx_iov[i],
+            .msg_iovlen = 1,
+            .msg_control = io->rx_control[i],
+            .msg_controllen = sizeof io->rx_control[i],
+        };
+    }
+}
+
 int udp_io_create(struct udp_io **ret)
 {
     struct udp_io *io = mem_zalloc(1, sizeof *io);
     if (!io)
         return E_NOMEM;
+    arm(io, UDP_BATCH);
     *ret = io;
     return 0;
 }
@@ -53,21 +70,9 @@ static void read_control(struct udp *u, struct msghdr *m, struct addr *local)
 /* Reads one batch into io; how many the kernel gave, 0 when there is nothing (left). */
 static size_t read_batch(struct udp *u)
 {
-    struct udp_io *io = u->cfg.io;
-    for (size_t i = 0; i < UDP_BATCH; i++) {
-        io->rx_iov[i] = (struct iovec){io->rx_bytes[i], UDP_DGRAM_MAX};
-        io->rx[i].msg_hdr = (struct msghdr){
-            .msg_name = &io->rx_name[i],
-            .msg_namelen = sizeof io->rx_name[i],
-            .msg_iov = &io->rx_iov[i],
-            .msg_iovlen = 1,
-            .msg_control = io->rx_control[i],
-            .msg_controllen = sizeof io->rx_control[i],
-        };
-    }
     int n;
     do {
-        n = recvmmsg(u->fd, io->rx, UDP_BATCH, MSG_DONTWAIT, NULL);
+        n = recvmmsg(u->fd, u->cfg.io->rx, UDP_BATCH, MSG_DONTWAIT, NULL);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN)
         rows_add(&u->cfg.rows, ROW_DGRAM_RECV_ERRORS, 1);
@@ -95,6 +100,7 @@ static size_t take_batch(struct udp *u, size_t n)
         d->bytes = span_of(io->rx_bytes[i], io->rx[i].msg_len);
         taken++;
     }
+    arm(io, n);
     rows_add(&u->cfg.rows, ROW_DGRAMS_IN, n);
     rows_add(&u->cfg.rows, ROW_DGRAM_BYTES_IN, bytes);
     rows_add(&u->cfg.rows, ROW_DGRAM_CUT, cut);

@@ -32,7 +32,7 @@ struct echo_link {
     bool open, hold, closed;
     struct link_info info;
     enum close_why why;
-    uint32_t closes, spins;
+    uint32_t closes, spins, calls;
     nsec resume_at;
     size_t most; /* bytes seen at once */
     struct link_ref ref;

@@ -141,6 +141,8 @@ static size_t on_bytes(struct service *s, struct now now, struct link_ref ref, s
     assert_false(l->closed);
     assert_int_equal(l->resume_at, 0);
     size_t used = 0;
+    l->calls++;
+    assert_true(all.n > 0);
     if (all.n > l->most)
         l->most = all.n;
     if (l->spins) {

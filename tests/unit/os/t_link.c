@@ -200,6 +200,7 @@ static void tls_half_close_by_tcp(void **state)
     fx_until(&f, c->eof);
     assert_true(client_got(c, "one\ntwo\n"));
     assert_true(c->clean);
+    assert_int_equal(f.service->links[0].calls, 1); /* the end brings nothing new to look at */
 }
 
 static void bye(bool tls)
@@ -411,6 +412,27 @@ static void key_updates(void **state)
     }
 }
 
+/* A peer that makes TLS itself answer, again and again, and reads nothing of it. */
+static void key_updates_unread(void **state)
+{
+    (void)state;
+    f.cfg.linger_max = 50 * NSEC_PER_MS;
+    fx_start(&f);
+    struct client *c = joined(true);
+    int small = 4096;
+    assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    c->deaf = true;
+    for (unsigned n = 0; f.service->closes == 0; n++) {
+        assert_true(n < 200000);
+        (void)SSL_key_update(c->ssl, SSL_KEY_UPDATE_REQUESTED);
+        (void)SSL_do_handshake(c->ssl);
+        if (n % 64 == 0)
+            fx_turn(&f);
+    }
+    fx_until(&f, server_links(f.server) == 0);
+    assert_true(fx_row(&f, ROW_BYTES_OUT) < (8u << 20));
+}
+
 static void big_transfer(void **state)
 {
     (void)state;
@@ -488,6 +510,7 @@ int main(void)
         T(reset_by_peer),
         T(broken_record),
         T(key_updates),
+        T(key_updates_unread),
         T(big_transfer),
         T(answers_share_a_record),
         T(many_links),
