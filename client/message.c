@@ -128,17 +128,22 @@ int sgc_input_text(struct buf *to, struct span session_id, struct span room_id,
     return finish(to, start, m->extra);
 }
 
-/* An absent number keeps its default. */
-static int read_float(const struct json_val *v, float *ret)
+/* What is absent, or null, keeps its default. */
+static bool is_given(const struct json_val *v)
 {
-    return v->type == JSON_ABSENT ? 0 : json_float(v, ret);
+    return v->type != JSON_ABSENT && v->type != JSON_NULL;
 }
 
-/* names[i] of the object obj into v[i]; an absent object keeps every default. */
+static int read_float(const struct json_val *v, float *ret)
+{
+    return is_given(v) ? json_float(v, ret) : 0;
+}
+
+/* names[i] of the object obj into v[i]. */
 static int read_axes(const struct json_val *obj, const char *const *names, size_t n, float *v)
 {
     struct json_val axis[4];
-    if (obj->type == JSON_ABSENT)
+    if (!is_given(obj))
         return 0;
     if (json_object(obj->raw, names, n, axis) != JSON_OBJECT)
         return E_FORMAT;
@@ -177,13 +182,13 @@ static int read_input(const struct json_val *v, struct slipgate_input_in *in)
 {
     static const char *const names[] = {"steering", "throttle", "brake", "timestamp"};
     struct json_val c[4] = {v[M_STEERING], v[M_THROTTLE], v[M_BRAKE], v[M_TIMESTAMP]};
-    if (v[M_INPUT].type != JSON_ABSENT &&
+    if (is_given(&v[M_INPUT]) &&
         json_object(v[M_INPUT].raw, names, ARRAY_LEN(names), c) != JSON_OBJECT)
         return E_FORMAT;
     if (read_float(&c[0], &in->steering) != 0 || read_float(&c[1], &in->throttle) != 0 ||
         read_float(&c[2], &in->brake) != 0)
         return E_FORMAT;
-    if (c[3].type != JSON_ABSENT && json_double(&c[3], &in->timestamp_s) != 0)
+    if (is_given(&c[3]) && json_double(&c[3], &in->timestamp_s) != 0)
         return E_FORMAT;
     return 0;
 }

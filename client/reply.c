@@ -93,6 +93,7 @@ static bool open_udp(struct sgc_session *s, const struct json_val *aead, bool en
 {
     bool offered =
         s->cfg.udp == SLIPGATE_UDP_PREFER_AEAD || s->cfg.udp == SLIPGATE_UDP_REQUIRE_AEAD;
+    bool strong = s->udp.mode == SLIPGATE_UDP_AES_GCM || s->udp.mode == SLIPGATE_UDP_AES_CBC_HMAC;
     struct entropy *entropy = s->cfg.scratch->entropy;
     int rc;
     if (offered && aead->type != JSON_ABSENT) {
@@ -101,6 +102,8 @@ static bool open_udp(struct sgc_session *s, const struct json_val *aead, bool en
             sgc_session_end(s, SLIPGATE_E_PROTOCOL, false, "the server's UDP keys are malformed");
             return false;
         }
+    } else if (strong) {
+        return true; /* a NAME that only repeats the name: the keys hold on */
     } else if (s->cfg.udp == SLIPGATE_UDP_REQUIRE_AEAD) {
         sgc_session_end(s, SLIPGATE_E_WEAK_UDP, true, NULL);
         return false;
@@ -116,6 +119,17 @@ static bool open_udp(struct sgc_session *s, const struct json_val *aead, bool en
     return rc == 0;
 }
 
+/* Another name without its password: the server has taken the player out of its room. */
+static void lose_login(struct sgc_session *s)
+{
+    char room_id[SGC_ID_MAX + 1];
+    memcpy(room_id, s->room_id, sizeof room_id);
+    s->room_id[0] = '\0';
+    sgc_udp_close(&s->udp);
+    if (room_id[0])
+        TELL(s, on_room, SLIPGATE_ROOM_LEFT, room_id);
+}
+
 static bool login_ok(struct sgc_session *s, struct span line, enum slipgate_request kind)
 {
     static const char *const names[] = {"name", "authenticated", "udpEncryption", "udpAead"};
@@ -126,8 +140,9 @@ static bool login_ok(struct sgc_session *s, struct span line, enum slipgate_requ
     /* AUTH_OK has no booleans: it is the success itself. */
     bool authenticated = v[1].type == JSON_TRUE || kind == SLIPGATE_REQUEST_AUTHENTICATE;
     bool encryption = v[2].type != JSON_FALSE;
-    sgc_udp_close(&s->udp);
-    if (authenticated && !open_udp(s, &v[3], encryption))
+    if (!authenticated)
+        lose_login(s);
+    else if (!open_udp(s, &v[3], encryption))
         return true;
     /* The line may hold keys. */
     mem_wipe(s->in.p + (line.p - s->in.p), line.n);
@@ -152,10 +167,13 @@ static bool on_auth_failed(struct sgc_session *s, struct span line)
     char text[TEXT_MAX + 1];
     (void)member_text(line, "message", text, sizeof text);
     enum slipgate_request first = sgc_session_first(s);
+    /* This one says nothing against the password: the player's older session may end soon. */
+    bool elsewhere = strcmp(text, "This player is already signed in.") == 0;
+    int error = elsewhere ? SLIPGATE_E_REFUSED : SLIPGATE_E_AUTH;
     if (first == SLIPGATE_REQUEST_LOGIN || first == SLIPGATE_REQUEST_AUTHENTICATE)
-        sgc_session_done(s, SLIPGATE_E_AUTH, text);
+        sgc_session_done(s, error, text);
     else
-        TELL(s, on_done, SLIPGATE_REQUEST_NONE, SLIPGATE_E_AUTH, text);
+        TELL(s, on_done, SLIPGATE_REQUEST_NONE, error, text);
     return true;
 }
 

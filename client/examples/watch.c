@@ -34,6 +34,16 @@ static void on_state(struct slipgate_client *c, void *user, enum slipgate_state 
         stop = 1;
 }
 
+static void on_done(struct slipgate_client *c, void *user, enum slipgate_request request, int error,
+                    const char *text)
+{
+    (void)user;
+    if (error)
+        printf("request %d: %s (%s)\n", (int)request, slipgate_error_text(error), text);
+    if (error && request == SLIPGATE_REQUEST_LOGIN)
+        slipgate_bye(c);
+}
+
 static void on_rooms(struct slipgate_client *c, void *user, const struct slipgate_room *rooms,
                      size_t n)
 {
@@ -45,13 +55,6 @@ static void on_rooms(struct slipgate_client *c, void *user, const struct slipgat
         slipgate_join_room(c, rooms[i].id);
     else
         slipgate_create_room(c, "Sunday drive");
-}
-
-static void on_room(struct slipgate_client *c, void *user, enum slipgate_room_event event,
-                    const char *room_id)
-{
-    (void)c, (void)user;
-    printf("room %s: event %d\n", room_id, (int)event);
 }
 
 static void on_update(struct slipgate_client *c, void *user, const struct slipgate_update_in *u)
@@ -73,8 +76,8 @@ int main(int argc, char **argv)
     cfg.verify = argc > 5 ? SLIPGATE_VERIFY_PIN : SLIPGATE_VERIFY_CA;
     cfg.pin = argc > 5 ? argv[5] : NULL;
     cfg.callbacks.on_state = on_state;
+    cfg.callbacks.on_done = on_done;
     cfg.callbacks.on_rooms = on_rooms;
-    cfg.callbacks.on_room = on_room;
     cfg.callbacks.on_update = on_update;
     signal(SIGINT, on_signal);
     if (slipgate_create(&c, &cfg) != 0)

@@ -257,6 +257,16 @@ static void test_wrong_password(void **state)
     drop(f);
 }
 
+static void test_signed_in_elsewhere_is_no_wrong_password(void **state)
+{
+    (void)state;
+    struct fixture *f = connected();
+    assert_int_equal(sgc_session_login(&f->s, "Ann", "pw"), 0);
+    say(f, "{\"command\":\"AUTH_FAILED\",\"message\":\"This player is already signed in.\"}\n");
+    assert_record(&f->r, "done login -17 This player is already signed in.\n");
+    drop(f);
+}
+
 static void test_password_leaves_no_trace(void **state)
 {
     static const char secret[] = "correct-horse";
@@ -321,6 +331,35 @@ static void test_grants(void **state)
         assert_null(memmem(f->s.in.p, f->s.in.cap, GCM_KEY, strlen(GCM_KEY)));
         drop(f);
     }
+}
+
+static void test_repeated_name_keeps_the_keys(void **state)
+{
+    (void)state;
+    struct fixture *f = connected();
+    assert_int_equal(sgc_session_login(&f->s, "Ann", "pw"), 0);
+    say(f, GRANT("aes-256-gcm", "0011223344556677", GCM_KEY, GCM_KEY, ""));
+    record_clear(&f->r);
+    struct sealer *sealer = f->s.udp.sealer;
+    assert_int_equal(sgc_session_login(&f->s, "Ann", NULL), 0);
+    say(f, NAME_OK "}\n");
+    assert_record(&f->r, "login Ann yes aes-256-gcm\ndone login 0 \n");
+    assert_ptr_equal(f->s.udp.sealer, sealer);
+    drop(f);
+}
+
+static void test_another_name_loses_login_and_room(void **state)
+{
+    (void)state;
+    struct fixture *f = in_room();
+    assert_int_equal(sgc_session_login(&f->s, "Bob", NULL), 0);
+    say(f, "{\"command\":\"NAME_OK\",\"name\":\"Bob\",\"authenticated\":false,"
+           "\"udpEncryption\":false}\n");
+    assert_record(&f->r, "room left r1\nlogin Bob no none\ndone login 0 \n");
+    assert_int_equal(f->s.phase, SGC_OPEN);
+    struct slipgate_update u = {{0, 0, 0}, {0, 0, 0, 1}, NULL};
+    assert_int_equal(sgc_session_update(&f->s, &u), SLIPGATE_E_STATE);
+    drop(f);
 }
 
 static void test_aead_required_and_missing(void **state)
@@ -772,8 +811,11 @@ int main(void)
         cmocka_unit_test(test_login_without_offer),
         cmocka_unit_test(test_name_then_authenticate),
         cmocka_unit_test(test_wrong_password),
+        cmocka_unit_test(test_signed_in_elsewhere_is_no_wrong_password),
         cmocka_unit_test(test_password_leaves_no_trace),
         cmocka_unit_test(test_grants),
+        cmocka_unit_test(test_repeated_name_keeps_the_keys),
+        cmocka_unit_test(test_another_name_loses_login_and_room),
         cmocka_unit_test(test_aead_required_and_missing),
         cmocka_unit_test(test_rooms),
         cmocka_unit_test(test_lists),
