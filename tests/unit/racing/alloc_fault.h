@@ -15,6 +15,20 @@ void alloc_fault_from(unsigned long nth);
 /* Whether a request has failed since then. */
 bool alloc_fault_fired(void);
 
+/* From now on every block that is freed or moved is searched for these bytes (NULL: no more):
+ * memory that held a secret has to be wiped first. */
+void alloc_secret(const void *p, size_t n);
+/* How many blocks were found to hold it. */
+unsigned long alloc_secret_leaks(void);
+
+/* While suspended, memory is neither counted nor failed: for what belongs to the test itself, and
+ * is taken and freed under it. Returns what it was before. */
+bool alloc_fault_suspend(bool suspended);
+
+/* Zeroed memory of the test's own, neither counted nor failed; never NULL. */
+void *alloc_own(size_t n);
+void alloc_own_free(void *p);
+
 long alloc_live_blocks(void);
 long alloc_live_bytes(void); /* as the allocator rounds them up */
 /* Requests so far. */

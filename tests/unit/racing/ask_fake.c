@@ -1,0 +1,235 @@
+#include "ask_fake.h"
+
+#include "base/check.h"
+#include "base/err.h"
+#include "base/hmap.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#define MADE   "$fake$"
+#define LEGACY "{old}"
+
+static struct password_record record_of(struct span password, const char *scheme)
+{
+    static const uint64_t seed[2] = {11, 13};
+    struct password_record r = {0};
+    int n = snprintf(r.text, sizeof r.text, "%s%016llx", scheme,
+                     (unsigned long long)siphash13(seed, password.p, password.n));
+    CHECK(n > 0 && (size_t)n < sizeof r.text);
+    r.n = (uint8_t)n;
+    return r;
+}
+
+static bool records_equal(const struct password_record *a, const struct password_record *b)
+{
+    return span_eq(span_of(a->text, a->n), span_of(b->text, b->n));
+}
+
+static bool is_legacy(const struct password_record *r)
+{
+    return memcmp(r->text, LEGACY, sizeof LEGACY - 1) == 0;
+}
+
+static bool same_name(const struct account *a, struct span name, bool fold)
+{
+    if (a->name_n != name.n)
+        return false;
+    return fold ? strncasecmp(a->name, (const char *)name.p, name.n) == 0
+                : memcmp(a->name, name.p, name.n) == 0;
+}
+
+const struct ask_fake_account *ask_fake_find(const struct ask_fake *f, struct span name, bool fold)
+{
+    for (uint32_t i = 0; i < f->accounts_n; i++)
+        if (same_name(&f->accounts[i].account, name, fold))
+            return &f->accounts[i];
+    return NULL;
+}
+
+static struct ask_fake_account *by_id(struct ask_fake *f, int64_t id)
+{
+    return id >= 1 && id <= f->accounts_n ? &f->accounts[id - 1] : NULL;
+}
+
+static struct ask_fake_account *add(struct ask_fake *f, struct span name,
+                                    const struct password_record *r, uint32_t min)
+{
+    CHECK(f->accounts_n < ASK_FAKE_ACCOUNTS && name.n <= ACCOUNT_NAME_MAX);
+    struct ask_fake_account *a = &f->accounts[f->accounts_n++];
+    *a = (struct ask_fake_account){0};
+    a->account.id = f->accounts_n;
+    a->account.name_n = (uint8_t)name.n;
+    memcpy(a->account.name, name.p, name.n);
+    a->account.password = *r;
+    a->account.password_min = min;
+    return a;
+}
+
+struct ask_fake_account *ask_fake_account(struct ask_fake *f, const char *name,
+                                          const char *password, uint32_t password_min, bool legacy)
+{
+    struct password_record r = record_of(span_str(password), legacy ? LEGACY : MADE);
+    return add(f, span_str(name), &r, password_min);
+}
+
+void ask_fake_fault(struct ask_fake *f, enum ask_kind kind, enum ask_fault fault, uint32_t n)
+{
+    f->fault[kind] = fault;
+    f->fault_times[kind] = n;
+}
+
+static void copy_name(struct ask_pending *p, struct span *name)
+{
+    CHECK(name->n >= 1 && name->n <= ACCOUNT_NAME_MAX);
+    memcpy(p->name, name->p, name->n);
+    p->name_n = (uint8_t)name->n;
+    *name = SPAN_NULL;
+}
+
+static void copy_password(struct ask_pending *p, struct span *password, size_t max)
+{
+    CHECK(password->n <= max);
+    if (password->n)
+        memcpy(p->password, password->p, password->n);
+    p->password_n = password->n;
+    *password = SPAN_NULL;
+}
+
+static void copy_record(struct password_record *to, const struct password_record **from)
+{
+    CHECK((*from)->n >= 1 && (*from)->n <= PASSWORD_RECORD_MAX);
+    *to = **from;
+    *from = NULL;
+}
+
+/* The borrowed parts are copied and their pointers cleared, as if they were gone. */
+static void copy_parts(struct ask_pending *p)
+{
+    switch (p->ask.kind) {
+    case ASK_ACCOUNT_FIND: copy_name(p, &p->ask.u.find.name); break;
+    case ASK_ACCOUNT_CREATE:
+        copy_name(p, &p->ask.u.create.name);
+        copy_record(&p->a, &p->ask.u.create.password);
+        break;
+    case ASK_ACCOUNT_SET_PASSWORD:
+        copy_record(&p->a, &p->ask.u.set_password.old);
+        copy_record(&p->b, &p->ask.u.set_password.password);
+        break;
+    case ASK_ACCOUNT_TOUCH: break;
+    case ASK_HASH_MAKE:
+        copy_password(p, &p->ask.u.make.password, PASSWORD_MAX);
+        CHECK(p->password_n >= 1 && !memchr(p->password, '\0', p->password_n));
+        break;
+    case ASK_HASH_VERIFY:
+        copy_password(p, &p->ask.u.verify.password, PASSWORD_LEGACY_MAX);
+        copy_record(&p->a, &p->ask.u.verify.record);
+        break;
+    default: UNREACHABLE();
+    }
+}
+
+int ask_fake_submit(struct ask_fake *f, struct now now, const struct ask *ask, uint64_t req)
+{
+    enum ask_fault fault = ASK_FINE;
+    f->asked[ask->kind]++;
+    if (f->fault_times[ask->kind] > 0) {
+        f->fault_times[ask->kind]--;
+        fault = f->fault[ask->kind];
+    }
+    if (fault == ASK_REFUSED || f->pending_n == ASK_FAKE_PENDING)
+        return E_BUSY;
+    struct ask_pending *p = &f->pending[f->pending_n++];
+    *p = (struct ask_pending){.ask = *ask, .req = req, .fault = fault};
+    p->due = f->delay == NSEC_NEVER ? NSEC_NEVER : now.mono + f->delay;
+    copy_parts(p);
+    return 0;
+}
+
+nsec ask_fake_due(const struct ask_fake *f)
+{
+    nsec due = NSEC_NEVER;
+    for (uint32_t i = 0; i < f->pending_n; i++)
+        if (f->pending[i].due < due)
+            due = f->pending[i].due;
+    return due;
+}
+
+static int do_create(struct ask_fake *f, const struct ask_pending *p, struct answer *ret)
+{
+    struct span name = span_of(p->name, p->name_n);
+    if (ask_fake_find(f, name, p->ask.u.create.fold))
+        return E_EXISTS;
+    struct ask_fake_account *a = add(f, name, &p->a, p->ask.u.create.password_min);
+    a->created_ms = p->ask.u.create.unix_ms;
+    ret->u.account = a->account;
+    return 0;
+}
+
+static int do_set_password(struct ask_fake *f, const struct ask_pending *p)
+{
+    struct ask_fake_account *a = by_id(f, p->ask.u.set_password.id);
+    if (!a || !records_equal(&a->account.password, &p->a))
+        return E_STALE;
+    a->account.password = p->b;
+    a->account.password_min = p->ask.u.set_password.password_min;
+    return 0;
+}
+
+static int do_touch(struct ask_fake *f, const struct ask_pending *p)
+{
+    struct ask_fake_account *a = by_id(f, p->ask.u.touch.id);
+    if (!a)
+        return E_NOENT;
+    a->touched_ms = p->ask.u.touch.unix_ms;
+    a->touches++;
+    return 0;
+}
+
+static int do_verify(const struct ask_pending *p, struct answer *ret)
+{
+    bool legacy = is_legacy(&p->a);
+    struct password_record r =
+        record_of(span_of(p->password, p->password_n), legacy ? LEGACY : MADE);
+    ret->u.rehash = legacy;
+    return records_equal(&r, &p->a) ? 0 : E_AUTH;
+}
+
+static int do_ask(struct ask_fake *f, const struct ask_pending *p, struct answer *ret)
+{
+    switch (p->ask.kind) {
+    case ASK_ACCOUNT_FIND: {
+        const struct ask_fake_account *a =
+            ask_fake_find(f, span_of(p->name, p->name_n), p->ask.u.find.fold);
+        if (a)
+            ret->u.account = a->account;
+        return a ? 0 : E_NOENT;
+    }
+    case ASK_ACCOUNT_CREATE: return do_create(f, p, ret);
+    case ASK_ACCOUNT_SET_PASSWORD: return do_set_password(f, p);
+    case ASK_ACCOUNT_TOUCH: return do_touch(f, p);
+    case ASK_HASH_MAKE:
+        ret->u.password = record_of(span_of(p->password, p->password_n), MADE);
+        return 0;
+    case ASK_HASH_VERIFY: return do_verify(p, ret);
+    default: UNREACHABLE();
+    }
+}
+
+void ask_fake_take(struct ask_fake *f, struct now now, uint32_t i, struct answer *ret)
+{
+    (void)now;
+    CHECK(i < f->pending_n);
+    struct ask_pending *p = &f->pending[i];
+    bool to_hash = ask_destination(p->ask.kind) == ASK_TO_HASH;
+    struct answer done = {.req = p->req, .kind = p->ask.kind};
+    *ret = done;
+    if (p->fault == ASK_FINE || p->fault == ASK_LOST)
+        done.rc = do_ask(f, p, &done);
+    if (p->fault == ASK_FINE)
+        *ret = done;
+    else
+        ret->rc = p->fault == ASK_BUSY ? E_BUSY : to_hash ? E_CRYPTO : E_STORE;
+    f->pending_n--;
+    memmove(p, p + 1, (f->pending_n - i) * sizeof *p);
+}

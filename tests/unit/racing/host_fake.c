@@ -1,0 +1,693 @@
+#include "host_fake.h"
+
+#include "base/check.h"
+#include "base/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Present only where alloc_fault.c is linked in. */
+extern bool alloc_fault_suspend(bool) __attribute__((weak));
+
+/* From here to the matching loud() memory is the fake's own. */
+static bool quiet(void)
+{
+    return alloc_fault_suspend ? alloc_fault_suspend(true) : false;
+}
+
+static void loud(bool before)
+{
+    if (alloc_fault_suspend)
+        (void)alloc_fault_suspend(before);
+}
+
+__attribute__((noreturn)) static void broken(const char *what, struct span detail)
+{
+    (void)fprintf(stderr, "host_fake: %s: %.*s\n", what, (int)detail.n, (const char *)detail.p);
+    abort();
+}
+
+static struct fake *fake_of(struct host *h)
+{
+    return CONTAINER_OF(h, struct fake, host);
+}
+
+/* ---- the calls of the service ---- */
+
+static void enter(struct fake *f)
+{
+    CHECK(!f->in_call);
+    f->in_call = true;
+    loud(false);
+}
+
+static void leave(struct fake *f)
+{
+    f->in_call = false;
+    f->writable_wanted = egress_flush(f->host.egress);
+    (void)quiet();
+    buf_clear(&f->why);
+    if (f->svc && f->ops->check && f->ops->check(f->svc, &f->why))
+        broken("the service's check", buf_span(&f->why));
+}
+
+/* ---- what the service asks of its host ---- */
+
+static struct fake_link *find(struct fake *f, struct link_ref ref)
+{
+    CHECK(f->in_call); /* effects are only for the length of a call */
+    if (ref.r.slot >= FAKE_LINKS_MAX)
+        return NULL;
+    struct fake_link *l = &f->links[ref.r.slot];
+    return l->state != FAKE_FREE && l->gen == ref.r.gen ? l : NULL;
+}
+
+static int do_send(struct host *h, struct link_ref ref, struct span bytes)
+{
+    struct fake *f = fake_of(h);
+    struct fake_link *l = find(f, ref);
+    if (!l || l->state != FAKE_OPEN)
+        return E_STALE;
+    size_t max = f->listeners[l->info.listener].out_max;
+    if (bytes.n > max || l->out.n > max - bytes.n)
+        return E_FULL;
+    bool before = quiet();
+    CHECK(buf_append_span(&l->out, bytes) == 0);
+    loud(before);
+    return 0;
+}
+
+static void do_pause(struct host *h, struct link_ref ref)
+{
+    struct fake_link *l = find(fake_of(h), ref);
+    if (l)
+        l->paused = true;
+}
+
+static void do_resume(struct host *h, struct link_ref ref)
+{
+    struct fake_link *l = find(fake_of(h), ref);
+    if (!l || !l->paused)
+        return;
+    l->paused = false;
+    l->resumed = true;
+}
+
+static void end_link(struct fake_link *l, enum close_why why)
+{
+    if (l->state != FAKE_OPEN)
+        return;
+    l->state = FAKE_ENDING;
+    l->why = why;
+    l->bye = why != CLOSE_SLOW && why != CLOSE_ERROR;
+}
+
+static void do_close(struct host *h, struct link_ref ref, enum close_why why)
+{
+    struct fake_link *l = find(fake_of(h), ref);
+    if (l)
+        end_link(l, why);
+}
+
+static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
+{
+    struct fake *f = fake_of(h);
+    CHECK(f->in_call);
+    return ask_fake_submit(&f->asks, f->now, ask, req);
+}
+
+static void do_wake(struct host *h, nsec deadline)
+{
+    struct fake *f = fake_of(h);
+    CHECK(f->in_call);
+    if (deadline < f->deadline)
+        f->deadline = deadline;
+}
+
+static const struct host_ops host_ops = {
+    .send = do_send,
+    .pause = do_pause,
+    .resume = do_resume,
+    .close = do_close,
+    .ask = do_ask,
+    .wake = do_wake,
+};
+
+/* ---- settling: what was queued takes place ---- */
+
+static struct link_ref ref_of(const struct fake *f, const struct fake_link *l)
+{
+    return (struct link_ref){{(uint32_t)(l - f->links), l->gen}};
+}
+
+static void peer_reads(struct fake_link *l)
+{
+    if (l->stalled || l->out.n == 0)
+        return;
+    CHECK(buf_append_span(&l->read, buf_span(&l->out)) == 0);
+    buf_clear(&l->out);
+}
+
+static void deliver(struct fake *f, struct fake_link *l)
+{
+    size_t used = 0;
+    if (l->in.n) {
+        /* A block of exactly that size, so that a sanitizer sees a read of one byte too many. */
+        uint8_t *exact = malloc(l->in.n);
+        CHECK(exact);
+        memcpy(exact, l->in.p, l->in.n);
+        struct span all = span_of(exact, l->in.n);
+        enter(f);
+        used = f->ops->on_bytes(f->svc, f->now, ref_of(f, l), all);
+        leave(f);
+        CHECK(used <= all.n);
+        memset(exact, 0xee, all.n);
+        free(exact);
+    }
+    if (l->state != FAKE_OPEN)
+        used = l->in.n;
+    buf_consume(&l->in, used);
+    if (l->state != FAKE_OPEN || l->paused)
+        return;
+    if (l->in.n > f->listeners[l->info.listener].in_max + FAKE_IN_SLACK)
+        end_link(l, CLOSE_PROTOCOL);
+    else if (l->ended)
+        end_link(l, CLOSE_BY_PEER);
+}
+
+static void tell_closed(struct fake *f, struct fake_link *l)
+{
+    if (l->bye)
+        peer_reads(l);
+    l->state = FAKE_CLOSED;
+    enter(f);
+    f->ops->on_close(f->svc, f->now, ref_of(f, l), l->why);
+    leave(f);
+    CHECK(++l->closes == 1 && l->opens == 1);
+    buf_fini(&l->in);
+    if (!l->stalled)
+        buf_fini(&l->out);
+}
+
+static bool settle_link(struct fake *f, struct fake_link *l)
+{
+    if (l->state == FAKE_OPEN)
+        peer_reads(l);
+    if (l->state == FAKE_ENDING) {
+        tell_closed(f, l);
+        return true;
+    }
+    if (l->state == FAKE_OPEN && l->resumed && !l->paused) {
+        l->resumed = false;
+        if (l->in.n > 0 || l->ended)
+            deliver(f, l);
+        return true;
+    }
+    return false;
+}
+
+static bool answer_due(struct fake *f)
+{
+    for (uint32_t i = 0; i < f->asks.pending_n; i++)
+        if (f->asks.pending[i].due <= f->now.mono) {
+            struct answer a;
+            ask_fake_take(&f->asks, f->now, i, &a);
+            enter(f);
+            f->ops->on_answer(f->svc, f->now, &a);
+            leave(f);
+            return true;
+        }
+    return false;
+}
+
+static void settle(struct fake *f)
+{
+    unsigned long turns = 0;
+    for (bool more = true; more;) {
+        if (++turns > 100000)
+            broken("the service keeps its host busy without end", SPAN_NULL);
+        more = answer_due(f);
+        for (size_t i = 0; i < FAKE_LINKS_MAX; i++)
+            more |= f->links[i].state != FAKE_FREE && settle_link(f, &f->links[i]);
+    }
+}
+
+/* ---- datagrams out ---- */
+
+static void keep_dgram(struct fake *f, const struct dgram_out *d)
+{
+    CHECK(d->bytes.n <= FAKE_DGRAM_BYTES);
+    if (f->dgrams_n == FAKE_DGRAMS_MAX) {
+        f->dgrams_lost++;
+        return;
+    }
+    struct fake_dgram *k = &f->dgrams[f->dgrams_n++];
+    *k = (struct fake_dgram){.path = *d->path, .n = d->bytes.n, .bytes = malloc(d->bytes.n + 1)};
+    CHECK(k->bytes);
+    memcpy(k->bytes, d->bytes.p, d->bytes.n);
+}
+
+static size_t sink_send(struct dgram_sink *sink, const struct dgram_out *v, size_t n)
+{
+    struct fake *f = CONTAINER_OF(sink, struct fake, sink);
+    bool before = quiet();
+    size_t i = 0;
+    for (; i < n && f->sink_room > 0; i++) {
+        f->sink_room -= f->sink_room != SIZE_MAX;
+        keep_dgram(f, &v[i]);
+    }
+    loud(before);
+    return i;
+}
+
+long fake_take_dgram(struct fake *f, struct path *path, void *to, size_t cap)
+{
+    if (f->dgrams_n == 0)
+        return -1;
+    bool before = quiet();
+    struct fake_dgram d = f->dgrams[0];
+    memmove(f->dgrams, f->dgrams + 1, --f->dgrams_n * sizeof f->dgrams[0]);
+    CHECK(d.n <= cap);
+    memcpy(to, d.bytes, d.n);
+    if (path)
+        *path = d.path;
+    free(d.bytes);
+    loud(before);
+    return (long)d.n;
+}
+
+void fake_forget_dgrams(struct fake *f)
+{
+    uint8_t bytes[FAKE_DGRAM_BYTES];
+    while (fake_take_dgram(f, NULL, bytes, sizeof bytes) >= 0)
+        ;
+}
+
+void fake_socket_room(struct fake *f, size_t n)
+{
+    f->sink_room = n;
+}
+
+void fake_writable(struct fake *f)
+{
+    f->sink_room = SIZE_MAX;
+    f->writable_wanted = egress_flush(f->host.egress);
+    CHECK(!f->writable_wanted);
+}
+
+/* ---- log and entropy ---- */
+
+static void log_field(struct buf *to, const struct log_field *x)
+{
+    char text[ADDR_TEXT_MAX];
+    (void)buf_printf(to, " %s=", x->key);
+    switch (x->type) {
+    case LOG_TYPE_INT: (void)buf_printf(to, "%lld", (long long)x->v.i); break;
+    case LOG_TYPE_UINT: (void)buf_printf(to, "%llu", (unsigned long long)x->v.u); break;
+    case LOG_TYPE_SPAN: (void)buf_append_span(to, x->v.s); break;
+    case LOG_TYPE_ADDR: (void)buf_append_str(to, addr_text(x->v.a, text)); break;
+    }
+}
+
+static void log_emit(struct log *log, const struct log_row *row, const struct log_field *x,
+                     size_t n)
+{
+    struct fake *f = CONTAINER_OF(log, struct fake, log);
+    bool before = quiet();
+    if (f->log_text.n > f->log_text.max / 2)
+        buf_clear(&f->log_text);
+    (void)buf_append_str(&f->log_text, row->id);
+    for (size_t i = 0; i < n; i++)
+        log_field(&f->log_text, &x[i]);
+    (void)buf_append_byte(&f->log_text, '\n');
+    loud(before);
+}
+
+static void fill(struct entropy *e, void *to, size_t n)
+{
+    struct fake *f = CONTAINER_OF(e, struct fake, entropy);
+    uint8_t *p = to;
+    for (size_t i = 0; i < n; i++)
+        p[i] = (uint8_t)(rng_next(&f->rng) >> 32);
+}
+
+/* ---- making and ending one ---- */
+
+static const struct config_row rows_program[] = {
+    {"limits.exempt", CONFIG_TEXT, "loopback private", 0, 0, NULL, CONFIG_LIVE,
+     "As the program's."},
+};
+
+static int make_config(const struct fake *f, const char *const *settings, struct config **ret)
+{
+    struct config_table tables[] = {f->ops->config, {rows_program, ARRAY_LEN(rows_program)}};
+    struct buf why;
+    struct config *c;
+    int rc = config_create(&c, tables, ARRAY_LEN(tables));
+    buf_init(&why, 1024);
+    for (; rc == 0 && settings && *settings; settings++) {
+        const char *eq = strchr(*settings, '=');
+        CHECK(eq);
+        rc = config_set(c, span_of(*settings, (size_t)(eq - *settings)), span_str(eq + 1),
+                        CONFIG_OPTION, &why);
+        if (rc)
+            config_destroy(c);
+    }
+    buf_fini(&why);
+    if (rc == 0)
+        *ret = c;
+    return rc;
+}
+
+static int make_parts(struct fake *f, const struct fake_cfg *cfg)
+{
+    struct egress_cfg e = cfg->egress;
+    e.queue_max = e.queue_max ? e.queue_max : 2048;
+    e.backlog_bytes_max = e.backlog_bytes_max ? e.backlog_bytes_max : 65536;
+    e.pack_bytes_max = e.pack_bytes_max ? e.pack_bytes_max : 1200;
+    int rc = make_config(f, cfg->settings, &f->config);
+    if (rc)
+        return rc;
+    f->listeners_n = f->ops->listeners(f->config, f->listeners, ARRAY_LEN(f->listeners));
+    int base = metrics_register(&f->metrics, f->ops->metrics, f->ops->metrics_n);
+    CHECK(f->listeners_n > 0 && base >= 0);
+    f->host.metric_base = (size_t)base;
+    loud(false);
+    rc = egress_create(&f->host.egress, &e, &f->sink, &f->entropy);
+    f->in_call = true;
+    if (rc == 0)
+        rc = f->ops->create(&f->svc, &f->host, f->config, f->now);
+    f->in_call = false;
+    (void)quiet();
+    return rc;
+}
+
+static void free_fake(struct fake *f)
+{
+    loud(false);
+    egress_destroy(f->host.egress);
+    (void)quiet();
+    fake_forget_dgrams(f);
+    config_destroy(f->config);
+    metrics_fini(&f->metrics);
+    entropy_fini(&f->entropy);
+    buf_fini(&f->log_text);
+    buf_fini(&f->why);
+    for (size_t i = 0; i < FAKE_LINKS_MAX; i++) {
+        buf_fini(&f->links[i].in);
+        buf_fini(&f->links[i].out);
+        buf_fini(&f->links[i].read);
+    }
+    free(f);
+}
+
+struct fake *fake_create(const struct fake_cfg *cfg, int *rc_ret)
+{
+    bool before = quiet();
+    struct fake *f = calloc(1, sizeof *f);
+    CHECK(f);
+    f->ops = cfg->ops;
+    f->rng.state = cfg->seed;
+    f->now = (struct now){.mono = 1000 * NSEC_PER_S, .unix_ms = INT64_C(1750000000000)};
+    f->deadline = f->now.mono; /* on_time once after creation */
+    f->log = (struct log){LOG_DEBUG, log_emit};
+    f->sink.send = sink_send;
+    f->sink_room = SIZE_MAX;
+    buf_init(&f->log_text, 1u << 20);
+    buf_init(&f->why, 4096);
+    metrics_init(&f->metrics);
+    entropy_init(&f->entropy, fill);
+    f->host = (struct host){&host_ops, &f->log, &f->metrics, 0, &f->entropy, NULL};
+    int rc = make_parts(f, cfg);
+    if (rc_ret)
+        *rc_ret = rc;
+    if (rc) {
+        free_fake(f);
+        f = NULL;
+    } else {
+        fake_advance(f, 0);
+    }
+    loud(before);
+    return f;
+}
+
+void fake_destroy(struct fake *f)
+{
+    if (!f)
+        return;
+    bool before = quiet();
+    fake_answer_all(f);
+    for (size_t i = 0; i < FAKE_LINKS_MAX; i++)
+        end_link(&f->links[i], CLOSE_DRAIN);
+    settle(f);
+    fake_answer_all(f);
+    f->in_call = true;
+    loud(false);
+    f->ops->destroy(f->svc);
+    (void)quiet();
+    free_fake(f);
+    loud(before);
+}
+
+/* ---- links from outside ---- */
+
+static struct fake_link *link_at(const struct fake *f, int link)
+{
+    CHECK(link >= 0 && link < (int)FAKE_LINKS_MAX);
+    return (struct fake_link *)(uintptr_t)&f->links[link];
+}
+
+int fake_open(struct fake *f, const char *ip, uint16_t port)
+{
+    int slot = 0;
+    while (slot < (int)FAKE_LINKS_MAX && f->links[slot].state != FAKE_FREE &&
+           f->links[slot].state != FAKE_CLOSED)
+        slot++;
+    if (slot == (int)FAKE_LINKS_MAX)
+        return FAKE_NO_LINK;
+    bool before = quiet();
+    struct fake_link *l = &f->links[slot];
+    uint32_t gen = l->gen + 1;
+    buf_fini(&l->out);
+    buf_fini(&l->read);
+    *l = (struct fake_link){.state = FAKE_OPEN, .gen = gen, .opens = 1};
+    CHECK(addr_parse(&l->info.peer, ip) == 0);
+    l->info.peer.port = port;
+    l->info.tls = true;
+    buf_init(&l->in, f->listeners[0].in_max + FAKE_IN_SLACK + (1u << 20));
+    buf_init(&l->out, f->listeners[0].out_max);
+    buf_init(&l->read, 64u << 20);
+    enter(f);
+    f->ops->on_open(f->svc, f->now, ref_of(f, l), &l->info);
+    leave(f);
+    settle(f);
+    loud(before);
+    return slot;
+}
+
+void fake_bytes(struct fake *f, int link, const void *p, size_t n)
+{
+    struct fake_link *l = link_at(f, link);
+    if (l->state != FAKE_OPEN || l->ended)
+        return;
+    bool before = quiet();
+    CHECK(buf_append(&l->in, p, n) == 0);
+    if (!l->paused && !l->resumed)
+        deliver(f, l);
+    settle(f);
+    loud(before);
+}
+
+void fake_line(struct fake *f, int link, const char *text)
+{
+    size_t n = strlen(text);
+    char *line = malloc(n + 1);
+    CHECK(line);
+    memcpy(line, text, n);
+    line[n] = '\n';
+    fake_bytes(f, link, line, n + 1);
+    free(line);
+}
+
+void fake_hang_up(struct fake *f, int link)
+{
+    struct fake_link *l = link_at(f, link);
+    if (l->state != FAKE_OPEN || l->ended)
+        return;
+    bool before = quiet();
+    l->ended = true;
+    if (!l->paused && !l->resumed)
+        end_link(l, CLOSE_BY_PEER);
+    settle(f);
+    loud(before);
+}
+
+void fake_stall(struct fake *f, int link, bool stalled)
+{
+    bool before = quiet();
+    struct fake_link *l = link_at(f, link);
+    l->stalled = stalled;
+    peer_reads(l);
+    loud(before);
+}
+
+bool fake_is_open(const struct fake *f, int link)
+{
+    return link_at(f, link)->state == FAKE_OPEN;
+}
+
+struct span fake_read(const struct fake *f, int link)
+{
+    return buf_span(&link_at(f, link)->read);
+}
+
+void fake_forget(struct fake *f, int link)
+{
+    buf_clear(&link_at(f, link)->read);
+}
+
+bool fake_take_line(struct fake *f, int link, char *to, size_t cap)
+{
+    struct buf *b = &link_at(f, link)->read;
+    const uint8_t *lf = b->n ? memchr(b->p, '\n', b->n) : NULL;
+    if (!lf)
+        return false;
+    size_t n = (size_t)(lf - b->p);
+    CHECK(n < cap);
+    memcpy(to, b->p, n);
+    to[n] = '\0';
+    buf_consume(b, n + 1);
+    return true;
+}
+
+/* ---- datagrams from outside ---- */
+
+struct path fake_path(const char *ip, uint16_t port)
+{
+    struct path p = {.sock = 1};
+    CHECK(addr_parse(&p.peer, ip) == 0 && addr_parse(&p.local, "192.0.2.1") == 0);
+    p.peer.port = port;
+    return p;
+}
+
+void fake_dgrams(struct fake *f, const struct dgram *d, size_t n)
+{
+    bool before = quiet();
+    enter(f);
+    f->ops->on_dgrams(f->svc, f->now, d[0].path.sock, d, n);
+    leave(f);
+    settle(f);
+    loud(before);
+}
+
+void fake_dgram(struct fake *f, const struct path *path, struct span bytes)
+{
+    bool before = quiet();
+    uint8_t *exact = malloc(bytes.n ? bytes.n : 1);
+    CHECK(exact);
+    if (bytes.n)
+        memcpy(exact, bytes.p, bytes.n);
+    struct dgram d = {*path, span_of(exact, bytes.n)};
+    fake_dgrams(f, &d, 1);
+    free(exact);
+    loud(before);
+}
+
+/* ---- time, answers, notices ---- */
+
+static void call_on_time(struct fake *f)
+{
+    f->deadline = NSEC_NEVER;
+    enter(f);
+    nsec next = f->ops->on_time(f->svc, f->now);
+    leave(f);
+    if (next < f->deadline)
+        f->deadline = next;
+}
+
+static void move_clock(struct fake *f, nsec to)
+{
+    f->now.unix_ms += (int64_t)((to - f->now.mono) / NSEC_PER_MS);
+    f->now.mono = to;
+}
+
+void fake_advance(struct fake *f, nsec by)
+{
+    bool before = quiet();
+    nsec end = f->now.mono + by;
+    unsigned long turns = 0, turns_max = 1000 + by / NSEC_PER_MS;
+    for (;;) {
+        nsec due = ask_fake_due(&f->asks), next = f->deadline < due ? f->deadline : due;
+        if (next > end)
+            break;
+        if (++turns > turns_max)
+            broken("the service wants to be woken without end", SPAN_NULL);
+        if (next > f->now.mono)
+            move_clock(f, next);
+        if (f->deadline <= f->now.mono)
+            call_on_time(f);
+        settle(f);
+    }
+    move_clock(f, end);
+    loud(before);
+}
+
+bool fake_answer(struct fake *f)
+{
+    if (f->asks.pending_n == 0)
+        return false;
+    bool before = quiet();
+    f->asks.pending[0].due = f->now.mono;
+    (void)answer_due(f);
+    settle(f);
+    loud(before);
+    return true;
+}
+
+void fake_answer_all(struct fake *f)
+{
+    while (fake_answer(f))
+        ;
+}
+
+int fake_configure(struct fake *f, const char *const *settings)
+{
+    struct config *c;
+    bool before = quiet();
+    int rc = make_config(f, settings, &c);
+    if (rc == 0) {
+        struct notice n = {.kind = NOTICE_CONFIG, .u.config = c};
+        f->listeners_n = f->ops->listeners(c, f->listeners, ARRAY_LEN(f->listeners));
+        enter(f);
+        f->ops->on_notice(f->svc, f->now, &n);
+        leave(f);
+        config_destroy(f->config);
+        f->config = c;
+        settle(f);
+    }
+    loud(before);
+    return rc;
+}
+
+void fake_drain(struct fake *f, nsec after)
+{
+    bool before = quiet();
+    struct notice n = {.kind = NOTICE_DRAIN, .u.deadline = f->now.mono + after};
+    enter(f);
+    f->ops->on_notice(f->svc, f->now, &n);
+    leave(f);
+    settle(f);
+    loud(before);
+}
+
+uint64_t fake_metric(const struct fake *f, size_t row)
+{
+    return f->metrics.values[f->host.metric_base + row];
+}
+
+struct service_view fake_view(const struct fake *f)
+{
+    struct service_view v;
+    f->ops->view(f->svc, &v);
+    return v;
+}
