@@ -104,7 +104,8 @@ int egress_create(struct egress **ret, const struct egress_cfg *cfg, struct dgra
     e->stamps = mem_zalloc(table, sizeof *e->stamps);
     e->cells = mem_zalloc(e->cells_max, sizeof *e->cells);
     e->slab = mem_zalloc(SLAB_BYTES, 1);
-    if (!e->entries || !e->chains || !e->table || !e->stamps || !e->cells || !e->slab) {
+    if (!e->entries || !e->chains || !e->table || !e->stamps || !e->cells || !e->slab ||
+        hmap_reserve(&e->latest, e->cells_max)) {
         egress_destroy(e);
         return E_NOMEM;
     }
@@ -228,8 +229,9 @@ static void mark_done(struct egress *e, uint32_t first, uint32_t count)
         e->entries[i].done = true;
 }
 
-/* Hands over what is sealed; false when the socket is full. Sealed but unsent datagrams are given up:
- * their messages stay undone and are sealed again later (a receiver's replay window has room). */
+/* Hands over what is sealed; false when the socket is full. Sealed but unsent datagrams are given
+ * up: their messages stay undone and are sealed again later (a receiver's replay window has room).
+ */
 static bool give(struct egress *e)
 {
     struct out *o = &e->out;
@@ -283,15 +285,16 @@ static uint32_t collect(const struct egress *e, const struct seal *s, uint32_t i
     return count;
 }
 
-/* One datagram from entry i on. Returns the number of entries it holds (dropped ones included), or 0
- * when the socket is full. */
+/* One datagram from entry i on. Returns the number of entries it holds (dropped ones included), or
+ * 0 when the socket is full. */
 static uint32_t seal_one(struct egress *e, uint32_t i)
 {
     const struct entry *a = &e->entries[i];
     if (ref_is_none(a->seal.r)) {
         if (!make_room(e, a->text.n))
             return 0;
-        memcpy(e->slab + e->out.used, a->text.p, a->text.n);
+        if (a->text.n)
+            memcpy(e->slab + e->out.used, a->text.p, a->text.n);
         emit(e, i, 1, a->text.n);
         return 1;
     }
@@ -356,7 +359,8 @@ static void cell_forget(struct egress *e, struct cell *c)
 
 static void cell_fill(struct cell *c, const struct entry *a)
 {
-    memcpy(c->bytes, a->text.p, a->text.n);
+    if (a->text.n)
+        memcpy(c->bytes, a->text.p, a->text.n);
     c->e = *a;
     c->e.text = span_of(c->bytes, a->text.n);
     c->live = true;
@@ -385,12 +389,12 @@ static void keep(struct egress *e, const struct entry *a)
     struct cell *c = cell_at(e, e->cells_n++);
     cell_fill(c, a);
     e->stats.delayed++;
-    if (a->class == DGRAM_LATEST && hmap_put(&e->latest, &k, (uint64_t)(c - e->cells)))
-        c->e.class = DGRAM_EVENT; /* short of memory: it just cannot be replaced */
+    if (a->class == DGRAM_LATEST)
+        CHECK(hmap_put(&e->latest, &k, (uint64_t)(c - e->cells)) == 0); /* reserved */
 }
 
-/* After a flush: cells that went are forgotten, new entries that did not go are kept. from: where the
- * backlog's entries begin in the array. */
+/* After a flush: cells that went are forgotten, new entries that did not go are kept. from: where
+ * the backlog's entries begin in the array. */
 static void settle(struct egress *e, uint32_t cells, uint32_t n)
 {
     for (uint32_t i = 0; i < cells; i++)
@@ -418,8 +422,8 @@ bool egress_flush(struct egress *e)
         }
     }
     e->n = 0;
-    bool all = send_chains(e, group(e, n));
+    (void)send_chains(e, group(e, n)); /* false: settle keeps what is left */
     e->out.n = e->out.used = 0;
     settle(e, cells, n);
-    return !all;
+    return e->cells_n > 0;
 }

@@ -69,7 +69,8 @@ MUST_USE int egress_create(struct egress **ret, const struct egress_cfg *, struc
                            struct entropy *);
 void egress_destroy(struct egress *);
 
-/* A recipient's seal. cfg is copied. E_NOMEM, E_CRYPTO, E_RANGE. */
+/* A recipient's seal. cfg is copied. pack: the recipient splits datagrams at LF, so no text queued
+ * under this seal may hold one. E_NOMEM, E_CRYPTO, E_RANGE. */
 MUST_USE int egress_seal_open(struct egress *, const struct seal_cfg *, bool pack,
                               struct seal_ref *ret);
 /* Entries still queued under it are dropped. SEAL_REF_NONE and stale handles are fine. */
