@@ -4,6 +4,13 @@
 
 #define SWEEP_EVERY NSEC_PER_S
 
+static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}; /* how struct addr holds IPv4 */
+
+static bool is_v4(const struct addr *a)
+{
+    return memcmp(a->ip, mapped, sizeof mapped) == 0;
+}
+
 struct rate rate_of(uint32_t per_s, uint32_t burst)
 {
     if (per_s == 0)
@@ -47,20 +54,20 @@ void addr_limit_fini(struct addr_limit *l)
 
 void addr_limit_key(const struct addr *a, uint8_t key[16])
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     memcpy(key, a->ip, 16);
-    if (memcmp(key, mapped, sizeof mapped) != 0)
+    if (!is_v4(a))
         memset(key + 8, 0, 8);
 }
 
-/* Forgets whoever has been quiet long enough to have a full bucket. */
-static void sweep(struct addr_limit *l, nsec now)
+void addr_limit_sweep(struct addr_limit *l, nsec now)
 {
     const void *key;
     uint64_t full_at;
     for (uint32_t at = 0; hmap_next(&l->full_at, &at, &key, &full_at);)
         if (full_at <= now)
             (void)hmap_del(&l->full_at, key);
+    if (l->full_at.live == 0)
+        hmap_fini(&l->full_at); /* its memory goes; the map may be used again */
     l->swept = now;
 }
 
@@ -73,7 +80,7 @@ bool addr_limit_take(struct addr_limit *l, const struct addr *a, const struct ra
     if (!bucket_take(&b, r, now))
         return false;
     if (l->full_at.live >= l->full_at.max && now - l->swept >= SWEEP_EVERY)
-        sweep(l, now);
+        addr_limit_sweep(l, now);
     return hmap_put(&l->full_at, key, b.full_at) == 0;
 }
 
@@ -82,7 +89,21 @@ static bool is_word(struct span w, const char *word)
     return span_eq(w, span_str(word));
 }
 
-/* "address" or "address/bits". */
+/* Decimal, at most max; -1 for anything else. */
+static int parse_bits(const char *text, unsigned max)
+{
+    unsigned bits = 0;
+    if (!*text)
+        return -1;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || bits > max)
+            return -1;
+        bits = bits * 10 + (unsigned)(*text - '0');
+    }
+    return bits > max ? -1 : (int)bits;
+}
+
+/* "address" or "address/bits". IPv4 may be written as ::ffff:a.b.c.d, and has then up to 128. */
 static int parse_net(struct exempt *e, struct span w)
 {
     char text[ADDR_TEXT_MAX];
@@ -96,19 +117,15 @@ static int parse_net(struct exempt *e, struct span w)
     struct addr net;
     if (addr_parse(&net, text))
         return E_FORMAT;
-    unsigned size = net.family == ADDR_V4 ? 32 : 128, bits = size;
-    if (slash) {
-        bits = 0;
-        for (const char *d = slash + 1; *d || d == slash + 1; d++) {
-            if (*d < '0' || *d > '9' || bits > 128)
-                return E_FORMAT;
-            bits = bits * 10 + (unsigned)(*d - '0');
-        }
-    }
-    if (bits > size)
+    unsigned size = strchr(text, ':') ? 128 : 32;
+    int bits = slash ? parse_bits(slash + 1, size) : (int)size;
+    if (bits < 0)
         return E_FORMAT;
+    bits += (int)(128 - size);
+    if (is_v4(&net) && bits < 96)
+        return E_FORMAT; /* a network that would hold IPv4 and IPv6 */
     e->nets[e->nets_n].net = net;
-    e->nets[e->nets_n++].bits = (uint8_t)(bits + 128 - size);
+    e->nets[e->nets_n++].bits = (uint8_t)bits;
     return 0;
 }
 
@@ -135,6 +152,8 @@ int exempt_parse(struct exempt *ret, const char *text, struct buf *why)
 static bool in_net(const struct addr *a, const struct addr *net, unsigned bits)
 {
     unsigned bytes = bits / 8, rest = bits % 8;
+    if (is_v4(a) != is_v4(net)) /* ::/0 is IPv6 alone */
+        return false;
     if (memcmp(a->ip, net->ip, bytes) != 0)
         return false;
     return rest == 0 || ((a->ip[bytes] ^ net->ip[bytes]) >> (8 - rest)) == 0;

@@ -35,6 +35,9 @@ struct addr_limit {
 void addr_limit_init(struct addr_limit *l, const uint64_t seed[2], uint32_t max);
 void addr_limit_fini(struct addr_limit *l);
 bool addr_limit_take(struct addr_limit *l, const struct addr *a, const struct rate *r, nsec now);
+/* Forgets whoever has been quiet long enough to have a full bucket, and gives memory back. Taking
+ * does it too when the table is full, but no more than once a second. */
+void addr_limit_sweep(struct addr_limit *l, nsec now);
 /* The key under which an address is counted: IPv4 whole, IPv6 its /64. */
 void addr_limit_key(const struct addr *a, uint8_t key[16]);
 
@@ -50,7 +53,8 @@ struct exempt {
     } nets[EXEMPT_NETS_MAX];
 };
 
-/* Words separated by spaces or commas; "" or "none" spares nobody. E_FORMAT names the word in why. */
+/* Words separated by spaces or commas; "" or "none" spares nobody. E_FORMAT names the word in why;
+ * *ret is then as it was. A network is of IPv4 or of IPv6: ::/0 does not hold 1.2.3.4. */
 MUST_USE int exempt_parse(struct exempt *ret, const char *text, struct buf *why);
 bool exempt_has(const struct exempt *e, const struct addr *a);
 
