@@ -3,8 +3,10 @@
  *   DELAY ── FIND ──┬─ found ──── VERIFY ──┬─ right ─────────────────────► OK
  *                   │                      └─ right, old record ─ REHASH ─ REPLACE ► OK
  *                   └─ not found ─ MAKE ── CREATE ──┬─► CREATED
- *                                                   └─ taken meanwhile: FIND once more
+ *                         │                         └─ taken meanwhile: FIND once more
+ *                         └─ nothing is registered ─ DECOY ► WRONG
  *
+ * DECOY hashes the password for nothing, so that an unknown name takes as long as a wrong password.
  * A login whose link went away stays until its answer has come (CANCELLED), because every ask is
  * answered exactly once and the handle must not be used again before. */
 #include "core/login.h"
@@ -15,7 +17,7 @@
 #include "base/slots.h"
 #include "base/timerq.h"
 
-enum state { DELAY, FIND, VERIFY, REHASH, REPLACE, MAKE, CREATE, CANCELLED };
+enum state { DELAY, FIND, VERIFY, REHASH, REPLACE, MAKE, CREATE, DECOY, CANCELLED };
 
 struct login {
     struct timer delay;
@@ -29,6 +31,7 @@ struct login {
     size_t password_n;
     uint8_t *password; /* ours */
     int64_t account;
+    uint32_t password_min; /* as the account remembers it */
     struct password_record record;
 };
 
@@ -38,13 +41,15 @@ struct logins {
     struct slots all;
     struct timerq delays;
     struct hmap failures; /* address prefix -> count << 48 | time of the last in ms */
+    nsec failures_swept;
 };
 
-#define FAILURES_FREE      4u /* wrong guesses before the delay starts */
-#define FAILURE_DELAY_MIN  (500 * NSEC_PER_MS)
-#define FAILURE_DELAY_MAX  (8 * NSEC_PER_S)
-#define FAILURE_FORGET_MS  UINT64_C(600000)
-#define FAILURE_ADDRS_MAX  65536u
+#define FAILURES_FREE     4u /* wrong guesses before the delay starts */
+#define FAILURE_DELAY_MIN (500 * NSEC_PER_MS)
+#define FAILURE_DELAY_MAX (8 * NSEC_PER_S)
+#define FAILURE_FORGET_MS UINT64_C(600000)
+#define FAILURE_ADDRS_MAX 65536u
+#define FAILURE_SWEEP     NSEC_PER_S /* at most so often */
 
 int logins_create(struct logins **ret, struct host *host, uint32_t max)
 {
@@ -125,6 +130,7 @@ static void sweep_failures(struct logins *l, struct now now)
     for (uint32_t at = 0; hmap_next(&l->failures, &at, &key, &v);)
         if (now_ms(now) - (v & ((UINT64_C(1) << 48) - 1)) > FAILURE_FORGET_MS)
             (void)hmap_del(&l->failures, key);
+    l->failures_swept = now.mono;
 }
 
 static void count_failure(struct logins *l, const struct addr *a, struct now now)
@@ -135,11 +141,10 @@ static void count_failure(struct logins *l, const struct addr *a, struct now now
     uint64_t n = failures_of(l, a, now) + 1u;
     addr_limit_key(a, key);
     uint64_t v = (n > 1000 ? 1000 : n) << 48 | now_ms(now);
-    if (hmap_put(&l->failures, key, v) == E_FULL) {
+    if (l->failures.live >= FAILURE_ADDRS_MAX && now.mono - l->failures_swept >= FAILURE_SWEEP)
         sweep_failures(l, now);
-        if (hmap_put(&l->failures, key, v))
-            return; /* the table is full of recent guessers: this one goes uncounted */
-    }
+    if (hmap_put(&l->failures, key, v))
+        return; /* full of recent guessers, or memory is short: this one goes uncounted */
 }
 
 static nsec delay_for(const struct logins *l, const struct addr *a, struct now now)
@@ -207,8 +212,9 @@ static int ask_replace(struct logins *l, struct login *g, const struct password_
     ask.u.set_password.id = g->account;
     ask.u.set_password.old = &g->record;
     ask.u.set_password.password = record;
-    ask.u.set_password.password_min = l->policy.password_min;
+    ask.u.set_password.password_min = g->password_min; /* it is the same password still */
     g->state = REPLACE;
+    forget_password(g);
     return put(l, g, &ask);
 }
 
@@ -247,20 +253,32 @@ static bool go_on(struct logins *l, struct login *g, int asked, struct now now,
     return asked ? finish(l, g, LOGIN_BUSY, now, ret) : false;
 }
 
+/* A hash that nobody looks at, of a password as long as bcrypt can hold. */
+static bool ask_decoy(struct logins *l, struct login *g, struct now now, struct login_result *ret)
+{
+    memset(g->password, 'x', g->password_n ? g->password_n : 1);
+    g->password_n = g->password_n == 0             ? 1
+                    : g->password_n < PASSWORD_MAX ? g->password_n
+                                                   : PASSWORD_MAX;
+    return go_on(l, g, ask_make(l, g, DECOY), now, ret);
+}
+
 static bool on_found(struct logins *l, struct login *g, const struct answer *a, struct now now,
                      struct login_result *ret)
 {
-    if (a->rc == 0) {
+    /* Only letter case may differ from what was asked for. */
+    bool same = a->rc == 0 && a->u.account.name_n == g->name_n;
+    if (same) {
         g->account = a->u.account.id;
         g->record = a->u.account.password;
-        g->name_n = a->u.account.name_n;
-        memcpy(g->name, a->u.account.name, sizeof g->name);
+        g->password_min = a->u.account.password_min;
+        memcpy(g->name, a->u.account.name, g->name_n);
         return go_on(l, g, ask_verify(l, g), now, ret);
     }
     if (a->rc != E_NOENT)
         return finish(l, g, LOGIN_BUSY, now, ret);
     if (!l->policy.auto_register)
-        return finish(l, g, LOGIN_WRONG, now, ret);
+        return ask_decoy(l, g, now, ret);
     if (unusable(g))
         return finish(l, g, LOGIN_PASSWORD_UNUSABLE, now, ret);
     if (g->password_n < l->policy.password_min)
@@ -275,6 +293,9 @@ static bool on_verified(struct logins *l, struct login *g, const struct answer *
         return finish(l, g, LOGIN_WRONG, now, ret);
     if (a->rc)
         return finish(l, g, LOGIN_BUSY, now, ret);
+    /* Accepted somewhere with a lower minimum: of no use here until it is changed. */
+    if (g->password_n < l->policy.password_min)
+        return finish(l, g, LOGIN_PASSWORD_SHORT, now, ret);
     /* An imported record of a password bcrypt cannot hold stays as it is. */
     if (!a->u.rehash || unusable(g) || ask_make(l, g, REHASH))
         return finish(l, g, LOGIN_OK, now, ret);
@@ -294,7 +315,8 @@ static bool on_created(struct logins *l, struct login *g, const struct answer *a
     return go_on(l, g, ask_find(l, g), now, ret);
 }
 
-bool login_answer(struct logins *l, struct now now, const struct answer *a, struct login_result *ret)
+bool login_answer(struct logins *l, struct now now, const struct answer *a,
+                  struct login_result *ret)
 {
     struct ref r = {(uint32_t)a->req, (uint32_t)(a->req >> 32)};
     struct login *g = slots_get(&l->all, r);
@@ -313,6 +335,7 @@ bool login_answer(struct logins *l, struct now now, const struct answer *a, stru
             return finish(l, g, LOGIN_BUSY, now, ret);
         return go_on(l, g, ask_create(l, g, now, &a->u.password), now, ret);
     case CREATE: return on_created(l, g, a, now, ret);
+    case DECOY: return finish(l, g, a->rc ? LOGIN_BUSY : LOGIN_WRONG, now, ret);
     case CANCELLED: drop(l, g); return false;
     case DELAY: break;
     }

@@ -14,7 +14,8 @@ enum login_outcome {
     LOGIN_OK,
     LOGIN_CREATED,            /* first use of the name: registered */
     LOGIN_WRONG,              /* wrong password; or unknown name where nothing is registered */
-    LOGIN_PASSWORD_SHORT,     /* shorter than the policy's minimum */
+    LOGIN_PASSWORD_SHORT,     /* shorter than the policy's minimum: a new one, or a right one that was
+                               * accepted elsewhere */
     LOGIN_PASSWORD_UNUSABLE,  /* over PASSWORD_MAX bytes or holding NUL */
     LOGIN_BUSY,               /* queues are full or the store is down: try again */
 };
