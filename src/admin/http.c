@@ -5,8 +5,9 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
-#define BODY_IGNORED_MAX 4096u /* a longer one is not read: the connection ends after the answer \
-                                */
+#define BODY_IGNORED_MAX                                                    \
+    4096u /* a longer one is not read: the connection ends after the answer \
+           */
 #define ANSWER_MAX (4u << 20)
 
 enum { M_2XX, M_4XX, M_5XX, METRICS_N };

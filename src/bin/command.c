@@ -50,34 +50,33 @@ bool cmdline_int(const struct cmdline *c, const char *name, int64_t min, int64_t
     return good;
 }
 
-static void complain(const char *fmt, va_list args) PRINTF_LIKE(1, 0);
-
 /* One write for one line, so that lines of several processes do not mix. */
-static void complain(const char *fmt, va_list args)
+static void put_error(const char *text)
 {
-    char line[2048] = "slipgate: ";
-    size_t at = strlen(line), room = sizeof line - at - 1;
-    int n = vsnprintf(line + at, room, fmt, args);
-    at += n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
-    line[at++] = '\n';
-    (void)fwrite(line, 1, at, stderr);
+    char line[2048 + sizeof "slipgate: \n"];
+    int n = snprintf(line, sizeof line, "slipgate: %s\n", text);
+    (void)fwrite(line, 1, n < 0 ? 0 : (size_t)n, stderr);
 }
 
 int command_wrong(const char *fmt, ...)
 {
+    char text[2048];
     va_list args;
     va_start(args, fmt);
-    complain(fmt, args);
+    (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    put_error(text);
     return EXIT_USAGE;
 }
 
 int command_failed(const char *fmt, ...)
 {
+    char text[2048];
     va_list args;
     va_start(args, fmt);
-    complain(fmt, args);
+    (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    put_error(text);
     return EXIT_FAILED;
 }
 

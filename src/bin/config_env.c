@@ -35,7 +35,7 @@ const char *config_env_name(const char *key, char name[CONFIG_KEY_MAX + sizeof P
 {
     size_t n = (size_t)snprintf(name, CONFIG_KEY_MAX + sizeof PREFIX, PREFIX "%s", key);
     for (size_t i = 0; i < n && name[i]; i++)
-        name[i] = name[i] == '.' ? '_' : (char)toupper((unsigned char)name[i]);
+        name[i] = (char)(name[i] == '.' ? '_' : toupper((unsigned char)name[i]));
     return name;
 }
 
@@ -50,7 +50,7 @@ static bool key_of(struct span name, char key[CONFIG_KEY_MAX], struct span *ret)
         uint8_t c = rest.p[i];
         if (islower(c))
             return false;
-        key[i] = c == '_' && !cut ? '.' : (char)tolower(c);
+        key[i] = (char)(c == '_' && !cut ? '.' : tolower(c));
         cut = cut || c == '_';
     }
     key[rest.n] = '\0';
