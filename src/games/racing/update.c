@@ -213,23 +213,16 @@ static void put_part(const struct update *u, const struct update_part *p, struct
 }
 
 /* Whether a member is one that is written anew, and therefore not copied. */
-static bool is_ours(const struct update *u, struct span raw_name)
+static bool is_ours(const struct update *u, struct span name)
 {
-    char quoted[40], name[40];
-    if (raw_name.n > sizeof quoted - 2)
-        return false;
-    quoted[0] = quoted[raw_name.n + 1] = '"';
-    memcpy(quoted + 1, raw_name.p, raw_name.n);
-    struct json_val v = {JSON_STRING, span_of(quoted, raw_name.n + 2)};
-    int n = json_string(&v, name, sizeof name);
-    struct span s = span_of(name, n < 0 ? 0 : (size_t)n);
-    if (span_eq(s, SPAN_LIT("sessionId")) || span_eq(s, SPAN_LIT("client_id")))
+    if (json_name_is(name, "command") || json_name_is(name, "sessionId") ||
+        json_name_is(name, "client_id"))
         return true;
     for (size_t i = 0; i < UPDATE_PARTS; i++)
-        if (u->part[i].name && span_eq(s, span_str(u->part[i].name)))
+        if (u->part[i].name && json_name_is(name, u->part[i].name))
             return true;
     for (size_t i = 0; u->kind == UPDATE_INPUT && !u->part[0].name && i < UPDATE_VALUES; i++)
-        if (span_eq(s, span_str(controls[i])))
+        if (json_name_is(name, controls[i]))
             return true;
     return false;
 }
@@ -243,7 +236,7 @@ void update_rewrite(const struct update *u, struct span session_id, struct buf *
     put_name(to, SPAN_LIT("sessionId"), false);
     json_put_string(to, session_id);
     for (size_t at = 0; json_member(u->text, &at, &name, &v);)
-        if (!span_eq(name, SPAN_LIT("command")) && !is_ours(u, name)) {
+        if (!is_ours(u, name)) {
             put_name(to, name, false);
             (void)buf_append_span(to, v.raw);
         }
