@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness import settings
-from harness.messages import PONG
+from harness.messages import BYE_OK, PONG
 from harness.player import client_context
 from harness.waiting import until
 
@@ -212,3 +212,62 @@ def test_garbage_inside_an_established_connection(server, connect, settled):
         below.sendall(b"\x17\x03\x03\x00\x20" + b"\xaa" * 32)
         player.closing()
     settled(connect())
+
+
+def test_a_client_that_says_goodbye_to_tls_gets_its_last_replies(server):
+    """What `printf ... | openssl s_client` does: lines, then the end."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client_context().wrap_bio(incoming, outgoing)
+    with raw_connection(server) as link:
+        def step(action):
+            while True:
+                try:
+                    return action()
+                except ssl.SSLWantReadError:
+                    link.sendall(outgoing.read())
+                    data = link.recv(65536)
+                    incoming.write(data) if data else incoming.write_eof()
+        step(tls.do_handshake)
+        tls.write(b'{"command":"PING"}\n{"command":"PING"}\n')
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.unwrap()
+        link.sendall(outgoing.read())  # the handshake's end, two lines and the goodbye, in one write
+        answer = b""
+        while not answer.endswith(PONG + b"\n" + PONG + b"\n"):
+            data = link.recv(65536)
+            assert data, f"closed after {answer!r}"
+            incoming.write(data)
+            with pytest.raises((ssl.SSLWantReadError, ssl.SSLZeroReturnError)):
+                while True:
+                    answer += tls.read(65536)
+
+
+def test_a_client_that_says_goodbye_to_tls_leaves_its_room(join_server):
+    host, guest = join_server(), join_server()
+    guest.join(host.create_room())
+    try:
+        host.socket.unwrap()
+    except OSError:
+        pass  # the server may be quicker to close than this client to read its goodbye
+    until(lambda: guest.players_in_room() == [(guest.id, guest.name)], "the host has left")
+
+
+def test_the_guides_openssl_line(server):
+    """Lines piped through the tool that the guide names for looking at the port."""
+    lines = b'{"command":"PING"}\n{"command":"BYE"}\n'
+    result = subprocess.run(["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{server.port}",
+                             "-servername", "localhost"], input=lines, capture_output=True,
+                            timeout=2 * settings.DEADLINE_S)
+    assert result.stdout[:10] == b"CONNECTED|" and result.stdout[43:] == PONG + b"\n" + BYE_OK + b"\n", result
+
+
+def test_a_resumed_tls_session_is_a_new_player(server, connect):
+    context = only(ssl.TLSVersion.TLSv1_2)
+    first = connect(context=context)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=settings.DEADLINE_S) as raw:
+        with context.wrap_socket(raw, session=first.socket.session) as again:
+            welcome = again.recv(100)
+            assert welcome.startswith(b"CONNECTED|") and len(welcome) == 43
+            assert welcome[10:42].decode() != first.id
+            again.sendall(b'{"command":"PLAYER_INFO"}\n')
+            assert b'"name":"Anonymous"' in again.recv(1000)

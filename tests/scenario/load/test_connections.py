@@ -9,7 +9,7 @@ import pytest
 from harness import settings
 from harness.attacks import flood
 from harness.messages import PONG
-from harness.player import Closed, Player, client_context
+from harness.player import Closed, Player, client_context, fresh_name
 from harness.waiting import until
 
 ABORT = b"\1\0\0\0\0\0\0\0"
@@ -54,7 +54,7 @@ def churn(server, count, memory=None):
 def test_connections_opened_and_dropped(server, join_server, memory, figures, long):
     count = 10_000 if long else 600
     witness = join_server(server)
-    churn(server, 300)
+    churn(server, 50)
     watch, start = memory(), time.monotonic()
     churn(server, count, watch)
     took = time.monotonic() - start
@@ -77,7 +77,7 @@ def test_sessions_opened_used_and_dropped(server, memory, figures, long):
                 player.udp.close()
             else:
                 player.close()
-    play(100)
+    play(20)
     watch, start = memory(), time.monotonic()
     play(count)
     took = time.monotonic() - start
@@ -109,8 +109,9 @@ def test_half_handshakes_held_open(server, join_server, memory, figures, long, s
         for i, link in enumerate(links):
             drop(link, i % 2)
         until(lambda: server.open_files() <= files, "the descriptors are closed", 20)
-    hold(count)
+    hold(20)
     watch = memory()
+    hold(count, watch)
     hold(count, watch)
     figures(("connections held", count),
             ("memory for each, KiB", f"{(watch.peak_kib - watch.before_kib) / count:.1f}"), *watch.returns())
@@ -158,7 +159,7 @@ def test_random_bytes_before_and_after_the_handshake(server, join_server, memory
                         player.close()
             except (OSError, Closed, AssertionError):
                 pass  # closed, or nothing said: either is fine
-    attack(60)
+    attack(30)
     watch = memory()
     attack(count)
     assert witness.ask("PING") == PONG, f"seed {seed}"
@@ -181,13 +182,16 @@ def test_readers_that_never_read(server, join_server, memory, figures, long):
     figures(("readers that never read", rounds), ("messages relayed until closed, in all", relayed), *watch.returns())
 
 
-def test_an_idle_connection_is_small(server, join_server, figures, long):
+def test_an_idle_connection_is_small_and_gives_its_memory_back(server, connect, memory, figures, long):
     """Logged in, its buffers released: under 24 KiB each."""
     count = 2000 if long else 300
-    players = [join_server(server) for _ in range(100)]
-    before = server.rss_kib()
-    players += [join_server(server) for _ in range(count)]
-    each = (server.rss_kib() - before) / count
-    figures(("connections", count), ("memory for each, KiB", f"{each:.1f}"))
+    connect(server).log_in(fresh_name()).close()
+    watch = memory()
+    players = [connect(server).log_in(fresh_name()) for _ in range(count)]
+    each = (server.rss_kib() - watch.before_kib) / count
+    watch.look()
+    for i, player in enumerate(players):
+        drop(player.socket, i % 2)
+    figures(("connections", count), ("memory for each, KiB", f"{each:.1f}"), *watch.returns())
     if not settings.is_sanitized():
         assert each < 24
