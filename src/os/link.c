@@ -131,8 +131,10 @@ static void emit(struct link *l)
     if (l->out.n == 0)
         rest = span_skip(rest, socket_send(l, rest));
     /* Only a peer that makes TLS itself answer, and does not read it, gets past the ceiling. */
-    if (rest.n > 0 && !l->dead && buf_append_span(&l->out, rest) != 0)
+    if (rest.n > 0 && !l->dead && buf_append_span(&l->out, rest) != 0) {
+        link_end(l, CLOSE_SLOW);
         l->dead = true;
+    }
     buf_clear(wire);
 }
 
@@ -321,7 +323,7 @@ static void open_bytes(struct link *l, struct span in, struct now now)
     bool keep = l->paused || l->in.n > 0;
     if (keep && buf_append_span(&l->in, buf_span(&s->clear)) != 0)
         link_end(l, CLOSE_ERROR);
-    else if (!l->paused && fresh > 0)
+    else if (!l->paused && fresh > 0 && l->state == LINK_OPEN)
         deliver(l, now);
     else if (!l->paused && l->ended)
         link_end(l, CLOSE_BY_PEER); /* it had its chance at what is left in l->in */

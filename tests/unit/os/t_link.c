@@ -430,6 +430,7 @@ static void key_updates_unread(void **state)
             fx_turn(&f);
     }
     fx_until(&f, server_links(f.server) == 0);
+    assert_int_equal(f.service->links[0].why, CLOSE_SLOW);
     assert_true(fx_row(&f, ROW_BYTES_OUT) < (8u << 20));
 }
 
