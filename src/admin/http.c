@@ -5,10 +5,8 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
-#define BODY_IGNORED_MAX                                                    \
-    4096u /* a longer one is not read: the connection ends after the answer \
-           */
-#define ANSWER_MAX (4u << 20)
+#define BODY_IGNORED_MAX 4096u /* a longer one is not read, and ends the connection */
+#define ANSWER_MAX       (4u << 20)
 
 enum { M_2XX, M_4XX, M_5XX, METRICS_N };
 

@@ -38,11 +38,9 @@ static bool has_inline_comment(struct span line)
 }
 
 /* What is wrong with a line, NULL when nothing is. The line is without its end. */
-static const char *line_fault(struct span line, size_t max)
+static const char *line_fault(struct span line)
 {
     static const char controls[] = "a control character; remove it";
-    if (line.n > max)
-        return "the line is too long; give a long value in the environment or its _FILE form";
     for (size_t i = 0; i < line.n; i++)
         if ((line.p[i] < ' ' && line.p[i] != '\t') || line.p[i] == 0x7f)
             return controls;
@@ -78,11 +76,13 @@ static char *next_line(char *to, int room, void *ctx)
     struct span line = {s->rest.p, lf ? (size_t)(lf - s->rest.p) : s->rest.n};
     s->rest = span_skip(s->rest, line.n + (lf != NULL));
     s->line++;
-    if (s->line == 1 && line.n >= 3 && memcmp(line.p, "\xef\xbb\xbf", 3) == 0)
-        line = span_skip(line, 3);
     if (line.n && line.p[line.n - 1] == '\r')
         line.n--;
-    const char *fault = line_fault(line, (size_t)room - 2);
+    /* libinih leaves a byte order mark out, of the first line and once. */
+    bool mark = s->line == 1 && line.n >= 3 && memcmp(line.p, "\xef\xbb\xbf", 3) == 0;
+    const char *fault = line_fault(span_skip(line, mark ? 3 : 0));
+    if (line.n + 2 > (size_t)room)
+        fault = "the line is too long; give a long value in the environment or its _FILE form";
     if (fault) {
         refuse(s, fault);
         return NULL;
