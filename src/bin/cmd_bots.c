@@ -9,8 +9,9 @@ static int judge(const struct bots_options *o, const struct bots_run *run)
     const struct bots_totals *t = bots_run_totals(run);
     if (bots_run_error(run)[0])
         (void)command_failed("bots: the first error: %s", bots_run_error(run));
-    bool good = t->in == o->players && t->still_in == o->players && t->failed == 0 &&
-                t->disconnects == 0 && t->errors == 0 && t->corrupt == 0 && t->foreign == 0;
+    bool stayed = t->interrupted || t->still_in == o->players;
+    bool good = t->in == o->players && stayed && t->failed == 0 && t->disconnects == 0 &&
+                t->errors == 0 && t->corrupt == 0 && t->foreign == 0;
     return good ? EXIT_FINE : EXIT_FAILED;
 }
 

@@ -228,6 +228,8 @@ void bot_lost(struct bot *b, const char *why)
     if (was == BOT_GONE || run->phase == BOTS_END)
         return;
     b->state = BOT_GONE;
+    if (run->stop)
+        return; /* the interrupt may well have reached the server, too */
     note_error(run, b, why);
     if (was == BOT_IN) {
         run->totals.in--;
