@@ -103,6 +103,7 @@ static int read_part(const struct update *u, struct update_part *p, const char *
 {
     p->name = name;
     if (v->type == JSON_OBJECT) {
+        p->raw = v->raw;
         if (json_object(v->raw, value_names(u), value_count(u, p), p->value) < 0)
             return E_FORMAT;
     } else if (!missing(v)) {
@@ -144,15 +145,28 @@ static unsigned occurrences(struct span in, struct span what)
     return n;
 }
 
+/* Whether some member's name is written with escapes. */
+static bool has_escaped_name(struct span object)
+{
+    struct span name;
+    struct json_val v;
+    if (!memchr(object.p, '\\', object.n))
+        return false;
+    for (size_t at = 0; json_member(object, &at, &name, &v);)
+        if (name.n && memchr(name.p, '\\', name.n))
+            return true;
+    return false;
+}
+
 /* Two parsers may disagree about a key that comes twice or is written with escapes. Whose message
  * it is must not depend on that, so such a text is never passed on as it is. */
 static bool sender_is_plain(const struct update *u, const struct json_val *v)
 {
     if (v[F_SESSION_ID].raw.n != u->session_id.n + 2 ||
-        occurrences(u->text, SPAN_LIT("\"sessionId\"")) != 1)
+        occurrences(u->text, SPAN_LIT("\"sessionId\"")) != 1 || has_escaped_name(u->text))
         return false;
     unsigned clients = occurrences(u->text, SPAN_LIT("client_id"));
-    if (v[F_CLIENT_ID].type == JSON_ABSENT)
+    if (!u->client_id)
         return clients == 0;
     return clients == 1 && span_eq(v[F_CLIENT_ID].raw, v[F_SESSION_ID].raw);
 }
@@ -171,7 +185,9 @@ int update_parse(struct span text, struct update *u)
     struct json_val v[ARRAY_LEN(members)];
     if (json_object(text, members, ARRAY_LEN(members), v) != JSON_OBJECT)
         return E_FORMAT;
-    *u = (struct update){.text = trim(text), .room_id = v[F_ROOM_ID]};
+    *u = (struct update){.text = trim(text),
+                         .room_id = v[F_ROOM_ID],
+                         .client_id = v[F_CLIENT_ID].type != JSON_ABSENT};
     if (read_command(u, &v[F_COMMAND]) ||
         json_string_view(&v[F_SESSION_ID], u->scratch, sizeof u->scratch, &u->session_id) <= 0)
         return E_FORMAT;
@@ -202,13 +218,29 @@ static void put_value(const struct update *u, const struct update_part *p, size_
         (void)buf_append_span(to, p->value[i].raw);
 }
 
+static bool is_value(const struct update *u, const struct update_part *p, struct span name)
+{
+    for (size_t i = 0; i < value_count(u, p); i++)
+        if (json_name_is(name, value_names(u)[i]))
+            return true;
+    return false;
+}
+
+/* Its values, then whatever else was in it. */
 static void put_part(const struct update *u, const struct update_part *p, struct buf *to)
 {
+    struct span name;
+    struct json_val v;
     (void)buf_append_byte(to, '{');
     for (size_t i = 0; i < value_count(u, p); i++) {
         put_name(to, span_str(value_names(u)[i]), i == 0);
         put_value(u, p, i, to);
     }
+    for (size_t at = 0; json_member(p->raw, &at, &name, &v);)
+        if (!is_value(u, p, name)) {
+            put_name(to, name, false);
+            (void)buf_append_span(to, v.raw);
+        }
     (void)buf_append_byte(to, '}');
 }
 
@@ -221,10 +253,7 @@ static bool is_ours(const struct update *u, struct span name)
     for (size_t i = 0; i < UPDATE_PARTS; i++)
         if (u->part[i].name && json_name_is(name, u->part[i].name))
             return true;
-    for (size_t i = 0; u->kind == UPDATE_INPUT && !u->part[0].name && i < UPDATE_VALUES; i++)
-        if (json_name_is(name, controls[i]))
-            return true;
-    return false;
+    return u->kind == UPDATE_INPUT && !u->part[0].name && is_value(u, &u->part[0], name);
 }
 
 void update_rewrite(const struct update *u, struct span session_id, struct buf *to)
@@ -248,7 +277,7 @@ void update_rewrite(const struct update *u, struct span session_id, struct buf *
         put_name(to, span_str(controls[i]), false);
         put_value(u, &u->part[0], i, to);
     }
-    if (u->kind == UPDATE_INPUT) {
+    if (u->client_id) {
         put_name(to, SPAN_LIT("client_id"), false);
         json_put_string(to, session_id);
     }

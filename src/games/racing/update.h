@@ -15,6 +15,7 @@ enum update_kind { UPDATE_POSITION, UPDATE_INPUT };
 
 struct update_part {  /* position, rotation, input; or the controls of a flat INPUT */
     const char *name; /* NULL: its values stand at the top of the message */
+    struct span raw;  /* the object, empty when there was none */
     struct json_val value[UPDATE_VALUES];
     bool complete;
 };
@@ -24,7 +25,8 @@ struct update {
     struct span text;       /* the object, without what stood round it */
     struct span session_id; /* as claimed */
     struct json_val room_id;
-    bool rewrite; /* relay update_rewrite's text instead of the received one */
+    bool rewrite;   /* relay update_rewrite's text instead of the received one */
+    bool client_id; /* it has one */
     struct update_part part[UPDATE_PARTS];
     float position[3], rotation[4]; /* UPDATE_POSITION, defaults filled in */
     uint8_t scratch[64];
