@@ -1,5 +1,6 @@
 #include "games/racing/auth.h"
 
+#include "base/check.h"
 #include "base/err.h"
 #include "base/utf8.h"
 #include "games/racing/commands.h"
@@ -10,7 +11,6 @@
 #define BUSY          "Server is busy. Please try again."
 #define NAME_REQUIRED "Name is required."
 #define OFFER_MAX     8u
-#define AEAD_TEXT_MAX 384u
 
 static bool is_anonymous(struct span name)
 {
@@ -66,7 +66,7 @@ static void name_only(struct racing *g, struct session *s, struct span name)
 {
     if (s->authenticated && !span_eq(name, session_name(s))) {
         session_leave_room(g, s);
-        s->authenticated = false;
+        session_sign_out(g, s);
     }
     memcpy(s->name, name.p, name.n);
     s->name_n = (uint8_t)name.n;
@@ -132,40 +132,35 @@ void auth_authenticate(struct racing *g, struct now now, struct session *s,
 
 /* ---- outcomes ---- */
 
-/* Other live sessions of the account, by policy. False: this login is refused. */
-static bool single_login(struct racing *g, struct session *s, int64_t account)
+static void end_others(struct racing *g, const struct session *s)
 {
     struct session *o;
-    if (g->set.single_login == SINGLE_ALLOW)
-        return true;
-    for (uint32_t at = 0; (o = slots_next(&g->sessions, &at, NULL));) {
-        if (o == s || o->ending || !o->authenticated || o->account != account)
-            continue;
-        if (g->set.single_login == SINGLE_REFUSE)
-            return false;
+    while ((o = session_of_account(g, s->account, s))) {
         reply_message(g, o, "BYE_ADMIN", "Signed in from another connection");
         session_end(g, o, CLOSE_KICK);
     }
-    return true;
 }
 
 static void succeed(struct racing *g, struct session *s, const struct login_result *r,
                     enum waiting waiting)
 {
     struct buf aead;
-    if (!single_login(g, s, r->account)) {
+    if (g->set.single_login == SINGLE_REFUSE && session_of_account(g, r->account, s)) {
         host_count(g->host, M_LOGINS_REFUSED, 1);
         reply_message(g, s, "AUTH_FAILED", "This player is already signed in.");
         return;
     }
     buf_init(&aead, AEAD_TEXT_MAX);
-    if (session_set_keys(g, s, &s->offer, &aead) || aead.failed) {
+    if (session_sign_in(g, s, r->account, &s->offer, &aead)) {
         buf_fini_secret(&aead);
+        host_count(g->host, M_LOGINS_BUSY, 1);
         reply_error(g, s, BUSY);
         return;
     }
-    s->named = s->authenticated = true;
-    s->account = r->account;
+    if (g->set.single_login == SINGLE_REPLACE)
+        end_others(g, s);
+    CHECK(r->name_n <= RACING_NAME_MAX); /* as long as the name that was asked for */
+    s->named = true;
     s->name_n = r->name_n;
     memcpy(s->name, r->name, r->name_n);
     host_count(g->host, r->outcome == LOGIN_CREATED ? M_LOGINS_CREATED : M_LOGINS_OK, 1);

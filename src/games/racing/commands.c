@@ -8,7 +8,7 @@
 #include "games/racing/sessions.h"
 #include "wire/json.h"
 
-#define COMMAND_NAME_MAX 1024u /* longer ones are unknown anyhow and echoed cut */
+#define COMMAND_NAME_MAX 1024u /* longer ones are unknown and echoed cut */
 
 static const char *const members[F_MEMBERS] = {
     [F_COMMAND] = "command", [F_NAME] = "name",          [F_PASSWORD] = "password",
@@ -42,19 +42,18 @@ static void do_create_room(struct racing *g, struct now now, struct session *s,
         reply_error(g, s, "Room name is not valid.");
         return;
     }
-    /* The limit is looked at before the old room is left: leaving might make room, but a refused
-     * player must still be where he was. */
+    /* The old room is left last: a refused player must still be where he was. It does not count
+     * when it will be gone. */
     const struct room *old = room_get(g, s->room);
+    uint32_t others = g->rooms.live - (old && old->members_n == 1);
     struct room *r;
-    if (g->rooms.live >= g->set.max_rooms && !(old && old->members_n == 1)) {
+    if (others >= g->set.max_rooms || room_create(g, s, name, &r)) {
         reply_error(g, s, "Too many rooms. Please try again later.");
         return;
     }
     session_leave_room(g, s);
-    if (room_create(g, s, name, &r))
-        reply_error(g, s, "Too many rooms. Please try again later.");
-    else
-        reply_room_created(g, s, r);
+    room_join(g, r, s);
+    reply_room_created(g, s, r);
 }
 
 static void do_join_room(struct racing *g, struct now now, struct session *s,
@@ -129,13 +128,11 @@ static void do_room_players(struct racing *g, struct now now, struct session *s,
         reply_error(g, s, "Cannot get players. No room joined.");
 }
 
-/* Reads the text of a relay into the batch arena's unused end: it may be long and is needed only
- * until it was written out. False for anything but a non-empty string within the limit. */
-static bool relay_text(struct racing *g, const struct json_val *v, struct span *ret)
+/* Reads a string that may be long and is needed only until the command is done. The batch arena is
+ * unused outside a batch of datagrams, and larger than any line. */
+static int long_string(struct racing *g, const struct json_val *v, struct span *ret)
 {
-    arena_reset(&g->batch);
-    int n = json_string_view(v, g->batch.p, g->batch.cap, ret);
-    return n > 0;
+    return json_string_view(v, g->batch.p, g->batch.cap, ret);
 }
 
 static void do_relay(struct racing *g, struct now now, struct session *s, const struct json_val *v)
@@ -144,7 +141,7 @@ static void do_relay(struct racing *g, struct now now, struct session *s, const 
     uint8_t scratch[ID_LEN];
     struct span text, target = SPAN_NULL;
     int n = json_string_view(&v[F_TARGET_ID], scratch, sizeof scratch, &target);
-    if ((n <= 0 && n != E_LIMIT) || !relay_text(g, &v[F_MESSAGE], &text)) {
+    if ((n <= 0 && n != E_LIMIT) || long_string(g, &v[F_MESSAGE], &text) <= 0) {
         reply_error(g, s, "Invalid message relay request. Missing target or message.");
         return;
     }
@@ -275,7 +272,8 @@ enum command_result command_handle(struct racing *g, struct now now, struct sess
                                    struct span text, bool nested)
 {
     struct json_val v[F_MEMBERS];
-    uint8_t name[4 * COMMAND_NAME_MAX];
+    struct span whole;
+    uint8_t name[COMMAND_NAME_MAX];
     host_count(g->host, M_COMMANDS, 1);
     if (json_object(text, members, F_MEMBERS, v) != JSON_OBJECT) {
         refuse(g, s, "Invalid JSON format");
@@ -283,14 +281,14 @@ enum command_result command_handle(struct racing *g, struct now now, struct sess
     }
     if (v[F_COMMAND].type == JSON_ABSENT || v[F_COMMAND].type == JSON_NULL)
         return COMMAND_DONE; /* not a command, and not an error either */
-    int n = json_string(&v[F_COMMAND], name, sizeof name);
-    if (n == E_FORMAT || n == E_LIMIT) {
-        refuse(g, s, n == E_LIMIT ? "Command name too long" : "Invalid JSON format");
+    int n = long_string(g, &v[F_COMMAND], &whole);
+    if (n < 0)
+        refuse(g, s, "Invalid JSON format");
+    if (n <= 0)
         return COMMAND_DONE;
-    }
-    if (n == 0)
-        return COMMAND_DONE;
-    size_t len = echo_length(name, (size_t)n < COMMAND_NAME_MAX ? (size_t)n : COMMAND_NAME_MAX);
+    size_t len = whole.n < sizeof name ? whole.n : sizeof name;
+    memcpy(name, whole.p, len);
+    len = echo_length(name, len);
     upper(name, len);
     return dispatch(g, now, s, span_of(name, len), v, nested);
 }

@@ -13,8 +13,9 @@
 #define DATAGRAM_MAX 1472u
 
 /* What looking for an unknown sender may cost, whoever causes it: first blocks tried per second,
- * and walks over sessions of other addresses per second. */
-#define TRIALS_PER_S 200000u
+ * and walks over sessions of other addresses per second. Trials within the sender's own address
+ * have a budget of their own, which strangers from elsewhere cannot use up. */
+#define TRIALS_PER_S 100000u
 #define TRIALS_BURST 20000u
 #define SCANS_PER_S  200u
 #define SCANS_BURST  200u
@@ -36,8 +37,7 @@ static struct span json_text(struct racing *g, struct span plain)
     return n > 0 ? span_of(to, (size_t)n) : SPAN_NULL;
 }
 
-/* Opens with the session's key and reads the message. 0, or why not. */
-static int open_sealed(struct racing *g, struct session *s, const struct dgram *d, struct update *u)
+static int read_sealed(struct racing *g, struct session *s, const struct dgram *d, struct update *u)
 {
     uint8_t *to = arena_take(&g->batch, d->bytes.n);
     if (!to)
@@ -52,31 +52,72 @@ static int open_sealed(struct racing *g, struct session *s, const struct dgram *
     return span_eq(u->session_id, span_of(s->id, ID_LEN)) ? 0 : E_AUTH;
 }
 
+/* Opens with the session's key and reads the message, which then lies in the arena. 0, or why not.
+ */
+static int open_sealed(struct racing *g, struct session *s, const struct dgram *d, struct update *u)
+{
+    size_t before = g->batch.n;
+    int rc = read_sealed(g, s, d, u);
+    if (rc)
+        arena_give(&g->batch, g->batch.n - before);
+    return rc;
+}
+
 /* ---- accepting ---- */
 
-/* Relays to the other members, each sealed as its own last datagram came. */
+/* The message written anew, in the arena; empty when there is no room. */
+static struct span rewritten(struct racing *g, const struct session *s, const struct update *u)
+{
+    size_t room = u->text.n + 512;
+    uint8_t *to = arena_take(&g->batch, room);
+    struct buf b = {.p = to, .cap = room - 1, .max = room - 1};
+    if (!to)
+        return SPAN_NULL;
+    update_rewrite(u, span_of(s->id, ID_LEN), &b);
+    arena_give(&g->batch, room - b.n);
+    return b.failed ? SPAN_NULL : buf_span(&b);
+}
+
+/* The text with each LF, which in JSON can only be white space, made a blank; in the arena. Empty
+ * when there is no room. */
+static struct span one_line(struct racing *g, struct span text)
+{
+    uint8_t *to = arena_take(&g->batch, text.n);
+    if (!to)
+        return SPAN_NULL;
+    for (size_t i = 0; i < text.n; i++)
+        to[i] = text.p[i] == '\n' ? ' ' : text.p[i];
+    return span_of(to, text.n);
+}
+
+/* How datagrams to the session are sealed: as its own last one was. False where nothing that the
+ * configuration allows would reach it. */
+static bool seal_for(const struct racing *g, const struct session *m, struct seal_ref *ret)
+{
+    bool sealed = m->aead || m->sealed_seen;
+    *ret = sealed ? m->seal : g->plain_seal;
+    if (g->set.require_aead)
+        return m->aead;
+    return sealed || g->set.plaintext != PLAINTEXT_OFF;
+}
+
 static void relay(struct racing *g, struct session *s, const struct update *u, const struct room *r)
 {
-    struct span text = u->text;
-    if (u->rewrite) {
-        size_t room = u->text.n + 512;
-        uint8_t *to = arena_take(&g->batch, room);
-        struct buf b = {.p = to, .cap = room, .max = room};
-        if (!to)
-            return;
-        update_rewrite(u, span_of(s->id, ID_LEN), &b);
-        if (b.failed)
-            return;
-        text = buf_span(&b);
-    }
+    struct span text = u->rewrite ? rewritten(g, s, u) : u->text, line = SPAN_NULL;
+    bool one = !text.n || !memchr(text.p, '\n', text.n);
+    uint64_t key = (uint64_t)s->self.slot << 1 | (u->kind == UPDATE_INPUT);
     LIST_EACH (node, &r->members) {
         struct session *m = room_member(node);
-        if (m == s || !m->has_path)
+        struct seal_ref seal;
+        if (m == s || !m->has_path || !seal_for(g, m, &seal))
             continue;
-        struct seal_ref seal = m->aead || m->sealed_seen ? m->seal : g->plain_seal;
-        uint64_t key = (uint64_t)s->self.slot << 1 | (u->kind == UPDATE_INPUT);
-        if (host_dgram(g->host, &m->path, text, seal, DGRAM_LATEST, key) == 0)
-            count(g, M_DELIVERIES);
+        if (m->pack && !one && !line.n)
+            line = one_line(g, text);
+        struct span t = m->pack && !one ? line : text;
+        if (t.n == 0 || host_dgram(g->host, &m->path, t, seal, DGRAM_LATEST, key))
+            continue;
+        count(g, M_DELIVERIES);
+        g->relayed = true;
     }
 }
 
@@ -99,10 +140,8 @@ static void accept(struct racing *g, struct now now, struct session *s, const st
         count(g, M_DGRAM_ROOM);
         return;
     }
-    if (!(s->has_path && addr_eq(&s->path.peer, &d->path.peer) && s->path.sock == d->path.sock) &&
-        session_set_path(g, s, &d->path))
-        return;
-    s->path.local = d->path.local;
+    if (session_has_path(s, &d->path) || session_set_path(g, s, &d->path) == 0)
+        s->path = d->path; /* the same, but perhaps by another address of ours */
     count(g, M_DGRAM_ACCEPTED);
     LOG(g->host->log, &log_datagram, LF_SPAN("session", span_of(s->id, 8)),
         LF_ADDR("endpoint", &d->path.peer), LF_UINT("bytes", d->bytes.n),
@@ -176,35 +215,54 @@ static bool try_candidate(struct racing *g, struct now now, struct session *s,
     return true;
 }
 
-static bool trial_allowed(struct racing *g, struct now now)
+static bool trial_allowed(struct bucket *b, struct now now)
 {
     struct rate r = rate_of(TRIALS_PER_S, TRIALS_BURST);
-    return bucket_take(&g->trials, &r, now.mono);
+    return bucket_take(b, &r, now.mono);
+}
+
+/* Tries the sessions of the sender's address; true when one of them sent it. */
+static bool find_in_group(struct racing *g, struct now now, const struct host_group *h,
+                          const struct dgram *d)
+{
+    LIST_EACH (node, &h->sessions) {
+        struct session *s = CONTAINER_OF(node, struct session, in_group);
+        if (!can_open_document(s))
+            continue;
+        if (!trial_allowed(&g->group_trials, now))
+            return false;
+        if (try_candidate(g, now, s, d))
+            return true;
+    }
+    return false;
+}
+
+/* Tries everybody else whose datagrams may come from there. */
+static bool find_anywhere(struct racing *g, struct now now, const struct host_group *but,
+                          const struct dgram *d)
+{
+    struct rate scans = rate_of(SCANS_PER_S, SCANS_BURST);
+    if (!bucket_take(&g->scans, &scans, now.mono))
+        return false;
+    LIST_EACH (node, &g->by_activity) {
+        struct session *s = CONTAINER_OF(node, struct session, by_activity);
+        if (s->group == but || !can_open_document(s) || !address_allowed(g, s, &d->path.peer))
+            continue;
+        if (!trial_allowed(&g->scan_trials, now))
+            return false;
+        if (try_candidate(g, now, s, d))
+            return true;
+    }
+    return false;
 }
 
 /* A sealed datagram whose endpoint is new: same address first, then, where the address may differ,
  * everybody else. */
 static void find_sender(struct racing *g, struct now now, const struct dgram *d)
 {
-    struct host_group *h = session_group(g, &d->path.peer);
-    if (h)
-        LIST_EACH (node, &h->sessions) {
-            struct session *s = CONTAINER_OF(node, struct session, in_group);
-            if (can_open_document(s) && trial_allowed(g, now) && try_candidate(g, now, s, d))
-                return;
-        }
-    struct rate scans = rate_of(SCANS_PER_S, SCANS_BURST);
-    if (!bucket_take(&g->scans, &scans, now.mono)) {
+    const struct host_group *h = session_group(g, &d->path.peer);
+    if (!(h && find_in_group(g, now, h, d)) && !find_anywhere(g, now, h, d))
         count(g, M_DGRAM_UNKNOWN);
-        return;
-    }
-    LIST_EACH (node, &g->by_activity) {
-        struct session *s = CONTAINER_OF(node, struct session, by_activity);
-        if (s->group != h && can_open_document(s) && address_allowed(g, s, &d->path.peer) &&
-            trial_allowed(g, now) && try_candidate(g, now, s, d))
-            return;
-    }
-    count(g, M_DGRAM_UNKNOWN);
 }
 
 /* ---- the three forms ---- */
@@ -212,7 +270,7 @@ static void find_sender(struct racing *g, struct now now, const struct dgram *d)
 static void aead_in(struct racing *g, struct now now, const struct dgram *d, struct session *s)
 {
     struct update u;
-    int rc = open_sealed(g, s, d, &u);
+    int rc = s->authenticated ? open_sealed(g, s, d, &u) : E_AUTH;
     if (rc)
         refuse_sealed(g, rc);
     else
@@ -237,7 +295,7 @@ static void document_in(struct racing *g, struct now now, const struct dgram *d,
         }
     }
     /* A client that signed in again may use its old port: others of its address are tried too. */
-    if (known && known->group->n == 1)
+    if (known && known->group->n == 1 && addr_same_host(&known->peer, &d->path.peer))
         refuse_sealed(g, rc);
     else
         find_sender(g, now, d);
@@ -259,8 +317,11 @@ static void plain_in(struct racing *g, struct now now, const struct dgram *d, st
     }
     bool over = g->set.plaintext == PLAINTEXT_OFF || s->aead || g->set.require_aead ||
                 (g->set.plaintext == PLAINTEXT_UNTIL_ENCRYPTED && s->sealed_seen);
+    /* It proves nothing, so it moves no endpoint and takes none from who has proved himself there.
+     */
     bool elsewhere = !addr_same_host(&d->path.peer, &s->peer) ||
-                     (s->has_path && !addr_eq(&s->path.peer, &d->path.peer));
+                     (s->has_path && !session_has_path(s, &d->path)) ||
+                     (known && known != s && (known->aead || known->sealed_seen));
     if (over || elsewhere) {
         count(g, over ? M_DGRAM_PLAIN : M_DGRAM_MOVED);
         return;
@@ -312,6 +373,11 @@ static void datagram_in(struct racing *g, struct now now, const struct dgram *d)
 void datagrams_in(struct racing *g, struct now now, const struct dgram *d, size_t n)
 {
     arena_reset(&g->batch);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        size_t before = g->batch.n;
+        g->relayed = false;
         datagram_in(g, now, &d[i]);
+        if (!g->relayed) /* nobody needs what it left there */
+            arena_give(&g->batch, g->batch.n - before);
+    }
 }

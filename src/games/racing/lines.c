@@ -26,7 +26,7 @@ static bool rate_allows(struct racing *g, struct now now, struct session *s)
 
 static bool stopped(const struct session *s)
 {
-    return s->ending || s->waiting != WAIT_NOTHING || s->resume.set;
+    return s->ending || list_linked(&s->doomed) || s->waiting != WAIT_NOTHING || s->resume.set;
 }
 
 /* Elements of the array from batch_done on; false when one has to wait. */
@@ -59,29 +59,29 @@ static bool batch(struct racing *g, struct now now, struct session *s, struct sp
 {
     static const char *const names[] = {"messages"};
     struct json_val v[ARRAY_LEN(names)];
-    if (json_object(line, names, ARRAY_LEN(names), v) != JSON_OBJECT || v[0].type != JSON_ARRAY) {
+    if (json_object(line, names, ARRAY_LEN(names), v) != JSON_OBJECT || v[0].type != JSON_ARRAY)
         reply_error(g, s, "Invalid JSON format");
-        return true;
-    }
-    if (count_elements(v[0].raw) > BATCH_MAX) {
+    else if (count_elements(v[0].raw) > BATCH_MAX)
         reply_error(g, s, "Too many messages in one BATCH. The limit is 32.");
-        return true;
-    }
-    if (!batch_elements(g, now, s, v[0].raw))
+    else if (!batch_elements(g, now, s, v[0].raw))
         return false;
-    s->batch_done = 0;
+    s->in_batch = false;
     return true;
 }
 
-/* True when the line is done with. */
+/* True when the line is done with. A BATCH that is seen again was charged for already: charging it
+ * each time would take what its next element waits for. */
 static bool line_in(struct racing *g, struct now now, struct session *s, struct span line)
 {
-    bool going_on = s->batch_done > 0; /* it is a BATCH and was charged for already */
-    if (!going_on && !rate_allows(g, now, s))
-        return false;
-    if (going_on || command_handle(g, now, s, line, false) == COMMAND_BATCH)
-        return batch(g, now, s, line);
-    return true;
+    if (!s->in_batch) {
+        if (!rate_allows(g, now, s))
+            return false;
+        if (command_handle(g, now, s, line, false) != COMMAND_BATCH)
+            return true;
+        s->in_batch = true;
+        s->batch_done = 0;
+    }
+    return batch(g, now, s, line);
 }
 
 size_t lines_in(struct racing *g, struct now now, struct session *s, struct span bytes)

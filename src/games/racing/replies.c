@@ -39,8 +39,8 @@ static void send_to(struct racing *g, struct session *s)
     if (s->ending || list_linked(&s->doomed))
         return;
     int rc = g->out.failed ? E_NOMEM : host_send(g->host, s->link, buf_span(&g->out));
-    if (rc)
-        session_doom(g, s, rc == E_FULL ? CLOSE_SLOW : CLOSE_ERROR);
+    if (rc) /* E_STALE: the link has gone, its on_close is under way */
+        session_doom(g, s, rc == E_FULL ? CLOSE_SLOW : rc == E_STALE ? CLOSE_BY_PEER : CLOSE_ERROR);
 }
 
 static void end(struct racing *g, struct session *s)
@@ -76,12 +76,16 @@ void reply_unknown(struct racing *g, struct session *s, struct span command)
     end(g, s);
 }
 
-static void put_aead(struct racing *g, struct span udp_aead)
+/* Ends the reply, with the negotiated keys in it if there are any; they leave no copy behind. */
+static void end_with_aead(struct racing *g, struct session *s, struct span udp_aead)
 {
     if (udp_aead.n) {
         put_key(g, "udpAead");
         (void)buf_append_span(&g->out, udp_aead);
     }
+    end(g, s);
+    if (udp_aead.n)
+        mem_wipe(g->out.p, g->out.n);
 }
 
 void reply_name_ok(struct racing *g, struct session *s, struct span udp_aead)
@@ -90,16 +94,14 @@ void reply_name_ok(struct racing *g, struct session *s, struct span udp_aead)
     begin(g, "NAME_OK");
     put_text(g, "name", session_name(s));
     (void)buf_printf(&g->out, ",\"authenticated\":%s,\"udpEncryption\":%s", truth, truth);
-    put_aead(g, udp_aead);
-    end(g, s);
+    end_with_aead(g, s, udp_aead);
 }
 
 void reply_auth_ok(struct racing *g, struct session *s, struct span udp_aead)
 {
     begin(g, "AUTH_OK");
     put_text(g, "name", session_name(s));
-    put_aead(g, udp_aead);
-    end(g, s);
+    end_with_aead(g, s, udp_aead);
 }
 
 void reply_room_created(struct racing *g, struct session *s, const struct room *r)

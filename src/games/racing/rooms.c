@@ -5,9 +5,7 @@
 
 int room_create(struct racing *g, struct session *s, struct span name, struct room **ret)
 {
-    CHECK(ref_is_none(s->room) && name.n <= RACING_NAME_MAX);
-    if (g->rooms.live >= g->set.max_rooms)
-        return E_FULL;
+    CHECK(name.n <= RACING_NAME_MAX);
     struct ref self;
     struct room *r = slots_add(&g->rooms, &self);
     if (!r)
@@ -23,7 +21,6 @@ int room_create(struct racing *g, struct session *s, struct span name, struct ro
     r->name_n = (uint8_t)name.n;
     list_init(&r->members);
     r->host = s->self;
-    room_join(g, r, s);
     host_count(g->host, M_ROOMS_CREATED, 1);
     LOG(g->host->log, &log_room_created, LF_SPAN("room", span_of(r->id, 8)),
         LF_SPAN("name", span_of(r->name, r->name_n)), LF_SPAN("player", session_name(s)));

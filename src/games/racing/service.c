@@ -10,6 +10,7 @@
 
 #define SESSIONS_MAX  65536u
 #define STRANGERS_MAX 65536u
+#define ROOMS_MAX     1001u /* racing.max_rooms at most, and a new one before the old one is left */
 #define SWEEP_EVERY   NSEC_PER_S
 /* A batch of 64 datagrams, each opened, inflated and written anew, with room to spare; a message
  * that finds it used up is dropped. */
@@ -74,10 +75,11 @@ static void racing_destroy(struct service *sv)
     if (!sv)
         return;
     g = &sv->g;
-    for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)
+    for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));) {
         opener_destroy(s->opener);
-    if (g->host->egress)
-        egress_seal_close(g->host->egress, g->plain_seal);
+        egress_seal_close(g->host->egress, s->seal);
+    }
+    egress_seal_close(g->host->egress, g->plain_seal);
     logins_destroy(g->logins);
     gzip_destroy(g->gzip);
     arena_fini(&g->batch);
@@ -87,6 +89,7 @@ static void racing_destroy(struct service *sv)
     hmap_fini(&g->by_endpoint);
     hmap_fini(&g->by_conn);
     hmap_fini(&g->by_ip);
+    hmap_fini(&g->by_account);
     hmap_fini(&g->room_by_id);
     slots_fini(&g->sessions);
     slots_fini(&g->rooms);
@@ -100,13 +103,14 @@ static void init_tables(struct racing *g)
     uint64_t seed[2];
     host_entropy(g->host, seed, sizeof seed);
     slots_init(&g->sessions, sizeof(struct session), SESSIONS_MAX);
-    slots_init(&g->rooms, sizeof(struct room), 1000);
+    slots_init(&g->rooms, sizeof(struct room), ROOMS_MAX);
     slots_init(&g->groups, sizeof(struct host_group), SESSIONS_MAX);
     hmap_init(&g->by_id, ID_LEN, seed, SESSIONS_MAX);
     hmap_init(&g->by_endpoint, 24, seed, SESSIONS_MAX);
     hmap_init(&g->by_conn, SEAL_CONN_ID, seed, SESSIONS_MAX);
     hmap_init(&g->by_ip, 16, seed, SESSIONS_MAX);
-    hmap_init(&g->room_by_id, ID_LEN, seed, 1000);
+    hmap_init(&g->by_account, sizeof(int64_t), seed, SESSIONS_MAX);
+    hmap_init(&g->room_by_id, ID_LEN, seed, ROOMS_MAX);
     addr_limit_init(&g->strangers, seed, STRANGERS_MAX);
     list_init(&g->by_activity);
     list_init(&g->doomed);
@@ -258,6 +262,7 @@ static nsec racing_on_time(struct service *sv, struct now now)
     if (now.mono >= g->next_sweep) {
         g->next_sweep = now.mono + SWEEP_EVERY;
         end_idle(g, now);
+        addr_limit_sweep(&g->strangers, now.mono);
         if (g->draining)
             drain_some(g, now, false);
     }

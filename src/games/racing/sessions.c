@@ -95,6 +95,32 @@ static void group_remove(struct racing *g, struct session *s)
     }
 }
 
+/* ---- who is signed in as whom ---- */
+
+struct session *session_of_account(const struct racing *g, int64_t account,
+                                   const struct session *except)
+{
+    struct session *s = from_map(g, &g->by_account, &account);
+    if (!s || s != except)
+        return s;
+    return list_empty(&s->same_account)
+               ? NULL
+               : CONTAINER_OF(s->same_account.next, struct session, same_account);
+}
+
+void session_sign_out(struct racing *g, struct session *s)
+{
+    if (!s->authenticated)
+        return;
+    s->authenticated = false;
+    struct session *other = session_of_account(g, s->account, s);
+    if (!other)
+        (void)hmap_del(&g->by_account, &s->account);
+    else
+        CHECK(hmap_put(&g->by_account, &s->account, ref_pack(other->self)) == 0); /* replaces */
+    list_remove(&s->same_account);
+}
+
 /* ---- life ---- */
 
 static bool link_slot_room(struct racing *g, uint32_t slot)
@@ -155,7 +181,7 @@ static void forget_keys(struct racing *g, struct session *s)
 {
     if (s->aead)
         (void)hmap_del(&g->by_conn, s->conn_id);
-    s->aead = false;
+    s->aead = s->pack = false;
     opener_destroy(s->opener);
     s->opener = NULL;
     egress_seal_close(g->host->egress, s->seal);
@@ -196,6 +222,7 @@ static void detach(struct racing *g, struct session *s, enum close_why why)
     s->waiting = WAIT_NOTHING;
     timerq_cancel(&g->resumes, &s->resume);
     session_leave_room(g, s);
+    session_sign_out(g, s);
     forget_path(g, s);
     forget_keys(g, s);
     group_remove(g, s);
@@ -247,15 +274,23 @@ void session_touch(struct racing *g, struct session *s, struct now now)
 
 /* ---- datagrams ---- */
 
+bool session_has_path(const struct session *s, const struct path *p)
+{
+    return s->has_path && s->path.sock == p->sock && addr_eq(&s->path.peer, &p->peer);
+}
+
 int session_set_path(struct racing *g, struct session *s, const struct path *p)
 {
     struct endpoint_key k = endpoint_key_of(p);
     struct session *old = session_by_endpoint(g, p);
-    if (old && old != s)
-        old->has_path = false; /* its port belongs to s now: a client that signed in again */
     int rc = hmap_put(&g->by_endpoint, &k, ref_pack(s->self));
     if (rc)
         return rc;
+    if (old && old != s) { /* its port belongs to s now: a client that signed in again */
+        old->has_path = false;
+        list_remove(&old->in_group);
+        list_push_front(&old->group->sessions, &old->in_group);
+    }
     struct endpoint_key before = endpoint_key_of(&s->path);
     if (s->has_path && memcmp(&before, &k, sizeof k) != 0)
         forget_path(g, s);
@@ -327,6 +362,7 @@ static int set_aead_keys(struct racing *g, struct session *s, const struct offer
         (void)hmap_del(&g->by_conn, conn_id);
     if (rc == 0) {
         s->aead = true;
+        s->pack = offer->pack;
         memcpy(s->conn_id, conn_id, sizeof conn_id);
         hex_encode(conn_id, sizeof conn_id, conn_text);
         (void)buf_printf(text, "{\"alg\":\"%s\",\"connId\":\"%s\"",
@@ -339,12 +375,40 @@ static int set_aead_keys(struct racing *g, struct session *s, const struct offer
     return rc;
 }
 
-int session_set_keys(struct racing *g, struct session *s, const struct offer *offer,
-                     struct buf *text)
+static int set_keys(struct racing *g, struct session *s, const struct offer *offer,
+                    struct buf *text)
 {
     if (offer->gcm || offer->cbc_hmac)
         return set_aead_keys(g, s, offer, text);
     if (s->aead || g->set.require_aead)
         return 0; /* once negotiated, nothing weaker */
     return set_document_keys(g, s);
+}
+
+int session_sign_in(struct racing *g, struct session *s, int64_t account, const struct offer *offer,
+                    struct buf *text)
+{
+    struct session *first = from_map(g, &g->by_account, &account);
+    /* Everything that may fail comes before anything changes. */
+    int rc = buf_reserve(text, AEAD_TEXT_MAX) ? 0 : E_NOMEM;
+    if (rc == 0 && !first)
+        rc = hmap_put(&g->by_account, &account, ref_pack(s->self));
+    if (rc)
+        return rc;
+    rc = set_keys(g, s, offer, text);
+    if (rc) {
+        if (!first)
+            (void)hmap_del(&g->by_account, &account);
+        return rc;
+    }
+    if (s->authenticated && s->account == account)
+        return 0;
+    session_sign_out(g, s);
+    if (first)
+        list_push_back(&first->same_account, &s->same_account);
+    else
+        list_init(&s->same_account);
+    s->account = account;
+    s->authenticated = true;
+    return 0;
 }

@@ -30,9 +30,20 @@ void session_touch(struct racing *, struct session *, struct now);
 void session_leave_room(struct racing *, struct session *);
 /* Makes path the session's endpoint. E_NOMEM, E_FULL. */
 MUST_USE int session_set_path(struct racing *, struct session *, const struct path *);
-/* Gives the session its datagram keys: an authenticated cipher if the offer allows one (text then
- * holds the object for the client), else the document's. 0, or a negative code: no datagrams. */
-MUST_USE int session_set_keys(struct racing *, struct session *, const struct offer *,
-                              struct buf *text);
+/* True when path is the session's endpoint. */
+bool session_has_path(const struct session *, const struct path *);
+
+#define AEAD_TEXT_MAX 384u
+
+/* Makes the session the account's player and gives it its datagram keys: an authenticated cipher if
+ * the offer allows one (text, of AEAD_TEXT_MAX bytes, then holds the object for the client), else
+ * the document's. A negative code: nothing has changed. */
+MUST_USE int session_sign_in(struct racing *, struct session *, int64_t account,
+                             const struct offer *, struct buf *text);
+/* It is nobody's player any more; its keys stay, and are of no use to it. */
+void session_sign_out(struct racing *, struct session *);
+/* A session signed in as the account, but not `except`; or NULL. */
+struct session *session_of_account(const struct racing *, int64_t account,
+                                   const struct session *except);
 
 #endif

@@ -65,7 +65,8 @@ struct session {
     bool named, authenticated;
     uint8_t name_n;
     char name[RACING_NAME_MAX + 1];
-    int64_t account;
+    int64_t account;          /* while authenticated */
+    struct list same_account; /* ring of the sessions signed in as it, without a head */
 
     struct ref room;
     struct list in_room; /* link of room.members */
@@ -76,7 +77,8 @@ struct session {
     enum waiting waiting; /* lines wait for this login */
     struct login_ref login;
     struct offer offer;
-    uint32_t batch_done; /* elements of the BATCH line at the front that were handled */
+    bool in_batch;       /* the line at the front is a BATCH that was begun */
+    uint32_t batch_done; /* its elements that were handled */
     struct bucket commands;
     struct timer resume; /* set while lines wait for the command rate */
 
@@ -85,7 +87,7 @@ struct session {
     struct path path;      /* where its datagrams come from and go to */
     struct addr udp_host;  /* the one address besides peer that may send; family 0: none yet */
     struct opener *opener; /* document's cipher or AEAD; NULL before login */
-    bool aead;
+    bool aead, pack; /* pack: its datagrams are split at LF */
     uint8_t conn_id[SEAL_CONN_ID];
     struct seal_ref seal;
     struct bucket datagrams;
@@ -108,16 +110,18 @@ struct racing {
     struct ref *by_link; /* session of a link, by slot of the link */
     uint32_t by_link_n;
     struct hmap by_id, by_endpoint, by_conn, by_ip; /* of sessions; by_ip: of groups */
+    struct hmap by_account;                         /* one of the sessions signed in as it */
     struct hmap room_by_id;                         /* in order of creation */
     struct list by_activity, doomed;
     struct timerq resumes;
     struct logins *logins;
     struct addr_limit strangers;
     struct exempt exempt;        /* from strangers and the login delay */
-    struct bucket trials, scans; /* work spent on finding unknown senders */
+    struct bucket group_trials, scan_trials, scans; /* work spent on finding unknown senders */
     struct gzip *gzip;
     struct buf out;     /* one reply while it is written */
     struct arena batch; /* plaintexts of a batch of datagrams, until they are flushed */
+    bool relayed;       /* the datagram at hand was queued for somebody */
     struct seal_ref plain_seal;
     bool draining;
     nsec drain_deadline;

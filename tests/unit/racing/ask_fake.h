@@ -6,7 +6,7 @@
 #include "base/types.h"
 #include "core/ask.h"
 
-#define ASK_FAKE_ACCOUNTS 512u
+#define ASK_FAKE_ACCOUNTS 1200u
 #define ASK_FAKE_PENDING  300u
 #define ASK_FAKE_KINDS    (ASK_HASH_VERIFY + 1u)
 

@@ -227,7 +227,7 @@ static void settle(struct fake *f)
         if (++turns > 100000)
             broken("the service keeps its host busy without end", SPAN_NULL);
         more = answer_due(f);
-        for (size_t i = 0; i < FAKE_LINKS_MAX; i++)
+        for (size_t i = 0; i < f->links_n; i++)
             more |= f->links[i].state != FAKE_FREE && settle_link(f, &f->links[i]);
     }
 }
@@ -393,7 +393,7 @@ static void free_fake(struct fake *f)
     entropy_fini(&f->entropy);
     buf_fini(&f->log_text);
     buf_fini(&f->why);
-    for (size_t i = 0; i < FAKE_LINKS_MAX; i++) {
+    for (size_t i = 0; i < f->links_n; i++) {
         buf_fini(&f->links[i].in);
         buf_fini(&f->links[i].out);
         buf_fini(&f->links[i].read);
@@ -437,7 +437,7 @@ void fake_destroy(struct fake *f)
         return;
     bool before = quiet();
     fake_answer_all(f);
-    for (size_t i = 0; i < FAKE_LINKS_MAX; i++)
+    for (size_t i = 0; i < f->links_n; i++)
         end_link(&f->links[i], CLOSE_DRAIN);
     settle(f);
     fake_answer_all(f);
@@ -467,6 +467,8 @@ int fake_open(struct fake *f, const char *ip, uint16_t port)
         return FAKE_NO_LINK;
     bool before = quiet();
     struct fake_link *l = &f->links[slot];
+    if (f->links_n <= (size_t)slot)
+        f->links_n = (size_t)slot + 1;
     uint32_t gen = l->gen + 1;
     buf_fini(&l->out);
     buf_fini(&l->read);

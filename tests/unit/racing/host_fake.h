@@ -18,7 +18,7 @@
 
 #include "ask_fake.h"
 
-#define FAKE_LINKS_MAX   256u
+#define FAKE_LINKS_MAX   1100u
 #define FAKE_DGRAMS_MAX  4096u
 #define FAKE_DGRAM_BYTES 16640u
 #define FAKE_IN_SLACK    16u /* as the server: a line's end behind a line of the full length */
@@ -58,6 +58,7 @@ struct fake {
     bool in_call;
 
     struct fake_link links[FAKE_LINKS_MAX];
+    size_t links_n; /* the first so many have been used */
     struct ask_fake asks;
 
     struct dgram_sink sink;
