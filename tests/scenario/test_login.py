@@ -321,6 +321,15 @@ def test_nobody_in_a_room_is_unproven(join_server, unique):
     host.nothing_else()
 
 
+def test_a_host_who_gives_up_their_name_hands_the_room_on(join_server, unique):
+    host, guest = join_server(), join_server()
+    room = host.create_room()
+    guest.join(room)
+    assert host.ask("NAME", name=unique())
+    assert guest.rooms()[room] == {"id": room, "name": "Oval", "playerCount": 1, "isActive": False,
+                                   "hostId": guest.id}
+
+
 @pytest.mark.parametrize("password", ["p" * 73, "é" * 37, "p" * 5000], ids=lambda p: f"{len(p.encode())} bytes")
 def test_passwords_over_72_bytes_are_refused_not_cut(connect, unique, password):
     name, player = unique(), connect()

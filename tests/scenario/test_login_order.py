@@ -1,7 +1,8 @@
 """Password hashing runs beside the loop; what a client sent after its login still waits for it."""
+import signal
 import time
 
-from harness.messages import BUSY, BYE_OK, NAME_TAKEN, PONG, auth_ok, name_ok, wire
+from harness.messages import (BUSY, BYE_OK, NAME_TAKEN, PONG, SHUTTING_DOWN, TOO_LONG, auth_ok, name_ok, wire)
 from harness.player import Closed
 
 SETTINGS = {"accounts.password_cost": 10}
@@ -126,3 +127,34 @@ def test_logins_beyond_the_queue_are_told_to_try_again(new_server, connect, uniq
     while (reply := players[last].ask("NAME", name=names[last], password="x")) == BUSY:
         assert time.monotonic() < end
     assert reply == name_ok(names[last])
+
+
+def test_waiting_for_a_hash_is_not_silence(new_server, connect, unique):
+    """The last of these waits longer for its turn than a silent session may last."""
+    server = new_server(accounts__password_cost=13, accounts__hash_workers=1, accounts__queue_max_s=60,
+                        racing__idle_timeout_s=1)
+    players, names = [connect(server) for _ in range(8)], [unique() for _ in range(8)]
+    for player, name in zip(players, names):
+        player.send("NAME", name=name, password="x")
+    for player, name in zip(players, names):
+        assert player.line(deadline_s=60) == name_ok(name)
+
+
+def test_a_line_too_long_behind_a_login_is_refused_after_it(connect, unique):
+    player, name = connect(), unique()
+    player.send_raw(lines({"command": "NAME", "name": name, "password": "x"}) + b"x" * 70000 + b"\n")
+    assert player.closing() == [name_ok(name), TOO_LONG]
+
+
+def test_a_drain_does_not_leave_a_login_unanswered(new_server, connect, unique):
+    """Whoever is waiting for a hash when the server goes down hears one thing or the other, and then the end."""
+    server = new_server(accounts__password_cost=12, accounts__hash_workers=1)
+    players, names = [connect(server) for _ in range(4)], [unique() for _ in range(4)]
+    for player, name in zip(players, names):
+        player.send("NAME", name=name, password="x")
+    server.signal(signal.SIGTERM)
+    for player, name in zip(players, names):
+        heard = player.closing(deadline_s=30)
+        player.close()
+        assert heard in ([SHUTTING_DOWN], [name_ok(name), SHUTTING_DOWN], [BUSY, SHUTTING_DOWN]), heard
+    assert server.wait_exit() == 0

@@ -281,6 +281,13 @@ def test_logging_in_again_without_an_offer_does_not_weaken(race):
     assert second.udp.waiting() == []
 
 
+def test_logging_in_again_without_an_offer_keeps_the_keys(race):
+    first, second = race("gcm", "legacy")
+    first.log_in(first.name)
+    delivered(first, [second], first.update(x=1))
+    delivered(second, [first], second.update(x=2))
+
+
 # ---- several messages in one datagram
 
 def packing(join_server, room, offer=GCM):

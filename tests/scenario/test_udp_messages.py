@@ -293,3 +293,24 @@ def test_numbers_that_no_float_holds_drop_the_message(race, number):
 def test_values_of_another_type_drop_the_message(race, fields):
     first, second = race("legacy", "legacy")
     dropped(lambda: first.udp.send(wire({"command": "UPDATE", "sessionId": first.id, **fields})), first, [second])
+
+
+# ---- logins while racing
+
+def test_switching_identity_keeps_the_endpoint(race, unique):
+    first, second = race("legacy", "legacy")
+    first.log_in(unique(), "another")
+    delivered(first, [second], first.update(x=1))
+    delivered(second, [first], second.update(x=2))
+
+
+def test_giving_up_ones_name_ends_being_heard_and_hearing(race, unique):
+    first, second, third = race("legacy", "legacy", "legacy")
+    name = unique()
+    first.ask("NAME", name=name)
+    dropped(lambda: first.udp.send(first.update(x=1)), second, [third])
+    assert first.udp.waiting() == []
+    first.log_in(name, "mine")
+    first.join(second.room_id)
+    delivered(first, [second, third], first.update(x=2))
+    delivered(second, [first, third], second.update(x=3))

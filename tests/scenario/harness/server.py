@@ -70,6 +70,7 @@ class Server:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.config = config
         self.env = env or {}
+        self.prefix = []  # a command that starts the server, such as one that changes its limits
         self.options = dict(DEFAULTS, **{k.replace("__", "."): v for k, v in options.items()})
         self.pin_ports = "racing.port" in self.options
         self.process = None
@@ -95,7 +96,7 @@ class Server:
             self.options["admin.port"] = free_port()
         self.starts += 1
         self.log_path = self.folder / f"stderr-{self.starts}.log"
-        command = [*settings.WRAPPER, str(settings.binary()), "serve"]
+        command = [*self.prefix, *settings.WRAPPER, str(settings.binary()), "serve"]
         if self.config is not None:
             path = self.folder / "slipgate.ini"
             path.write_text(self.config)

@@ -28,5 +28,5 @@ def binary():
 
 
 def is_sanitized():
-    """Whether the binary carries AddressSanitizer, whose quarantine distorts memory figures."""
-    return b"__asan_init" in binary().read_bytes()
+    """Whether the binary carries a sanitizer, whose own memory distorts the figures."""
+    return any(mark in binary().read_bytes() for mark in (b"__asan_init", b"__tsan_init"))

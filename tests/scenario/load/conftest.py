@@ -38,7 +38,7 @@ class Memory:
         """Waits until everything is given back; returns rows for the table."""
         self.look()
         until(lambda: self.server.open_files() <= self.files, "the descriptors are closed", 20)
-        allowance = max(64 * 1024 if is_sanitized() else 4 * 1024, self.before_kib // 20)
+        allowance = max(128 * 1024 if is_sanitized() else 4 * 1024, self.before_kib // 20)
         try:
             until(lambda: self.server.rss_kib() <= self.before_kib + allowance, "the memory is given back", 20)
         except AssertionError:
