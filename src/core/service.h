@@ -89,7 +89,9 @@ struct service_ops {
     /* A link is ready: for LISTEN_TLS the handshake is complete. */
     void (*on_open)(struct service *, struct now, struct link_ref, const struct link_info *);
     /* All unconsumed bytes of the link, oldest first; returns how many were consumed. The edge keeps
-     * the rest and calls again when more came, or after host_resume. */
+     * the rest and calls again when more came, or after host_resume; but not while the peer has more
+     * than a quarter of out_max to read. A service that has said enough for one call may host_pause
+     * and host_resume: it is called again for the rest when the peer is not behind. */
     size_t (*on_bytes)(struct service *, struct now, struct link_ref, struct span);
     /* Exactly once for each on_open, also after host_close; the handle is stale afterwards. */
     void (*on_close)(struct service *, struct now, struct link_ref, enum close_why);

@@ -37,12 +37,19 @@ static void mark_dirty(struct link *l)
         list_push_back(&l->s->dirty, &l->dirty);
 }
 
+/* A peer that asks faster than it reads: its next lines wait in TCP until it has read. */
+static bool is_behind(const struct link *l)
+{
+    return l->text.n + l->out.n > l->out_max / 4;
+}
+
 /* While a resumed link waits for its turn, what it has must be delivered before more is read. */
 static bool wants_input(const struct link *l)
 {
     switch ((enum link_state)l->state) {
     case LINK_HANDSHAKE: return true;
-    case LINK_OPEN: return !l->paused && !l->ended && !list_linked(&l->ready);
+    case LINK_OPEN:
+        return !l->paused && !l->ended && !list_linked(&l->ready) && !l->held && !is_behind(l);
     case LINK_ENDING: return false;
     case LINK_CLOSING: return l->shut;
     }
@@ -493,6 +500,9 @@ void link_resume(struct link *l)
 
 void link_ready(struct link *l, struct now now)
 {
+    l->held = is_behind(l);
+    if (l->held)
+        return; /* link_settle brings it back */
     if (l->state == LINK_OPEN && !l->paused && l->in.n > 0)
         deliver(l, now);
     else if (l->state == LINK_OPEN && !l->paused && l->ended)
@@ -504,6 +514,10 @@ void link_settle(struct link *l, struct now now)
 {
     if (l->state == LINK_OPEN) {
         push_text(l);
+        if (l->held && !is_behind(l)) {
+            l->held = false;
+            list_push_back(&l->s->ready, &l->ready);
+        }
         watch_what_matters(l);
         if (l->dead)
             link_end(l, CLOSE_BY_PEER);

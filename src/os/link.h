@@ -26,6 +26,7 @@ struct link {
     uint8_t state;   /* enum link_state */
     uint8_t why;     /* enum close_why, from ENDING on */
     bool paused;     /* by the service */
+    bool held;       /* its turn waits until the peer has read more */
     bool ended;      /* the peer will send no more */
     bool dead;       /* the socket or the session is of no use: nothing more is sent */
     bool said_bye;   /* close_notify is in out */

@@ -11,6 +11,7 @@
 #include "wire/line.h"
 
 #define BATCH_MAX 32u
+#define SAID_MAX  (RACING_OUT_MAX / 8) /* bytes of replies in one go */
 
 /* Whether the next command may be handled now; if not, the link is paused until it may. */
 static bool rate_allows(struct racing *g, struct now now, struct session *s)
@@ -29,6 +30,17 @@ static bool stopped(const struct session *s)
     return s->ending || list_linked(&s->doomed) || s->waiting != WAIT_NOTHING || s->resume.set;
 }
 
+/* Who asks for more than he has read yet is answered bit by bit, as he reads: the host calls again
+ * for the rest when there is room. */
+static bool said_enough(struct racing *g, struct session *s)
+{
+    if (s->said < SAID_MAX)
+        return false;
+    host_pause(g->host, s->link);
+    host_resume(g->host, s->link);
+    return true;
+}
+
 /* Elements of the array from batch_done on; false when one has to wait. */
 static bool batch_elements(struct racing *g, struct now now, struct session *s, struct span array)
 {
@@ -37,7 +49,7 @@ static bool batch_elements(struct racing *g, struct now now, struct session *s, 
     for (size_t at = 0; json_next(array, &at, &v); i++) {
         if (i < s->batch_done)
             continue;
-        if (stopped(s) || !rate_allows(g, now, s))
+        if (stopped(s) || said_enough(g, s) || !rate_allows(g, now, s))
             return false;
         s->batch_done++;
         command_handle(g, now, s, v.raw, true);
@@ -88,9 +100,10 @@ size_t lines_in(struct racing *g, struct now now, struct session *s, struct span
 {
     struct span rest = bytes, line;
     size_t used;
+    s->said = 0;
     while (!stopped(s)) {
         int rc = line_next(rest, g->set.line_max, &line, &used);
-        if (rc == E_MORE)
+        if (rc == E_MORE || said_enough(g, s))
             break;
         if (rc) {
             reply_error(g, s, "Message too long");

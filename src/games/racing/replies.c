@@ -38,6 +38,7 @@ static void send_to(struct racing *g, struct session *s)
 {
     if (s->ending || list_linked(&s->doomed))
         return;
+    s->said += g->out.n;
     int rc = g->out.failed ? E_NOMEM : host_send(g->host, s->link, buf_span(&g->out));
     if (rc) /* E_STALE: the link has gone, its on_close is under way */
         session_doom(g, s, rc == E_FULL ? CLOSE_SLOW : rc == E_STALE ? CLOSE_BY_PEER : CLOSE_ERROR);

@@ -80,6 +80,7 @@ struct session {
     bool in_batch;       /* the line at the front is a BATCH that was begun */
     uint32_t batch_done; /* its elements that were handled */
     struct bucket commands;
+    size_t said; /* bytes queued for it since its lines were looked at */
     struct timer resume; /* set while lines wait for the command rate */
 
     bool sealed_seen; /* a sealed datagram was accepted: plaintext is over */
