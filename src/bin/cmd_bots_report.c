@@ -40,9 +40,11 @@ void bots_report_progress(const char *phase, const struct bots_options *o,
 void bots_report_table(const struct bots_options *o, const struct bots_totals *t,
                        const struct bots_hist *latency, const char *udp_mode)
 {
-    printf("players           %" PRIu32 " of %" PRIu32 " in, %s %" PRIu32 ", %g updates/s each\n",
-           t->in, o->players, o->no_room ? "no room, room size" : "rooms of", o->room_size,
-           o->rate_hz);
+    char where[32] = "in no room";
+    if (!o->no_room)
+        (void)snprintf(where, sizeof where, "rooms of %" PRIu32, o->room_size);
+    printf("players           %" PRIu32 " of %" PRIu32 " in, %s, %g updates/s each\n", t->in,
+           o->players, where, o->rate_hz);
     printf("datagrams         %s\n", udp_mode[0] ? udp_mode : "none");
     printf("logins            %.1f /s in %.2f s (p50 %.1f ms, max %.1f ms)\n",
            per_s(t->in + t->disconnects, t->login_s), t->login_s, ms(t->login_p50_us),
