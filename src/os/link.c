@@ -75,7 +75,9 @@ static nsec next_end(struct server *s)
 {
     nsec a = end_of(&s->handshakes, s->cfg.handshake_max);
     nsec b = end_of(&s->closing, s->cfg.linger_max);
-    return a < b ? a : b;
+    nsec c = end_of(&s->stalled, s->cfg.stall_max);
+    a = a < b ? a : b;
+    return a < c ? a : c;
 }
 
 /* Moves the link to a state, its list of ages and the gauges. */
@@ -510,6 +512,21 @@ void link_ready(struct link *l, struct now now)
     mark_dirty(l);
 }
 
+/* A peer that is behind may be slow, but it has to read something now and then. */
+static void watch_reader(struct link *l, struct now now)
+{
+    struct server *s = l->s;
+    if (list_linked(&l->age) && is_behind(l) && l->bytes_out == l->read_at_since)
+        return;
+    list_remove(&l->age);
+    if (!is_behind(l))
+        return;
+    l->since = now.mono;
+    l->read_at_since = l->bytes_out;
+    list_push_back(&s->stalled, &l->age);
+    s->loop->ops->timer_set(s->ages, next_end(s));
+}
+
 void link_settle(struct link *l, struct now now)
 {
     if (l->state == LINK_OPEN) {
@@ -518,6 +535,7 @@ void link_settle(struct link *l, struct now now)
             l->held = false;
             list_push_back(&l->s->ready, &l->ready);
         }
+        watch_reader(l, now);
         watch_what_matters(l);
         if (l->dead)
             link_end(l, CLOSE_BY_PEER);
@@ -539,6 +557,11 @@ nsec link_ages(struct server *s, struct now now)
                             HANDSHAKE_TIMEOUT);
     while (end_of(&s->closing, s->cfg.linger_max) <= now.mono)
         link_release(CONTAINER_OF(list_first(&s->closing), struct link, age), true);
+    while (end_of(&s->stalled, s->cfg.stall_max) <= now.mono) {
+        struct link *l = CONTAINER_OF(list_first(&s->stalled), struct link, age);
+        list_remove(&l->age);
+        link_end(l, CLOSE_SLOW);
+    }
     return next_end(s);
 }
 

@@ -38,7 +38,8 @@ struct link {
     struct buf in;          /* plaintext the service has not consumed */
     struct buf text;        /* plaintext to be sent */
     struct buf out;         /* what the socket has not taken yet */
-    nsec since;             /* start of the present state */
+    nsec since;             /* start of the present state; behind: when the peer last read */
+    uint64_t read_at_since; /* bytes_out then */
     nsec opened;
     uint64_t bytes_in, bytes_out; /* on the wire */
     uint32_t thrown;              /* bytes read and forgotten while CLOSING */

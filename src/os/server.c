@@ -13,6 +13,7 @@
 #define HANDSHAKES_MAX 1024u
 #define HANDSHAKE_MAX  (10 * NSEC_PER_S)
 #define LINGER_MAX     (5 * NSEC_PER_S)
+#define STALL_MAX      (10 * NSEC_PER_S)
 #define UDP_BUFFER     (4u << 20)
 #define EGRESS_QUEUE   16384u
 #define EGRESS_BACKLOG (1u << 20)
@@ -429,6 +430,7 @@ static void set_defaults(struct server_cfg *c)
     c->handshakes_max = c->handshakes_max ? c->handshakes_max : HANDSHAKES_MAX;
     c->handshake_max = c->handshake_max ? c->handshake_max : HANDSHAKE_MAX;
     c->linger_max = c->linger_max ? c->linger_max : LINGER_MAX;
+    c->stall_max = c->stall_max ? c->stall_max : STALL_MAX;
     c->udp_buffer_bytes = c->udp_buffer_bytes ? c->udp_buffer_bytes : UDP_BUFFER;
     struct egress_cfg *e = &c->egress;
     e->queue_max = e->queue_max ? e->queue_max : EGRESS_QUEUE;
@@ -474,6 +476,7 @@ int server_create(struct server **ret, const struct server_cfg *cfg)
     slots_init(&s->links, sizeof(struct link), s->cfg.links_max);
     hmap_init(&s->per_addr, ADDR_KEY_BYTES, seed, s->cfg.links_max);
     list_init(&s->handshakes);
+    list_init(&s->stalled);
     list_init(&s->closing);
     list_init(&s->dirty);
     list_init(&s->ready);

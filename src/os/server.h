@@ -35,6 +35,7 @@ struct server_cfg {
     uint32_t handshakes_max;   /* at once; default 1024 */
     nsec handshake_max;        /* default 10 s */
     nsec linger_max;           /* to send the rest after a close; default 5 s */
+    nsec stall_max;            /* for a peer that is behind to read anything at all; default 10 s */
     uint32_t udp_buffer_bytes; /* asked of the kernel for each direction; default 4 MiB */
     struct egress_cfg egress;  /* of each service; zeroed members: see there */
 };

@@ -70,7 +70,7 @@ struct server {
 
     struct slots links;
     struct hmap per_addr;            /* links by service and address */
-    struct list handshakes, closing; /* oldest first; each list has one age limit */
+    struct list handshakes, stalled, closing; /* oldest first; each has one age limit */
     uint32_t handshakes_n, open_n, closing_n;
     struct list dirty, ready;
     bool in_call, settling, dying;
