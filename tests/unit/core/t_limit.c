@@ -272,8 +272,8 @@ static void bad_words_are_named(void **state)
         "::ffff:1.2.3.4/95",
         "fe80::1%eth0",
         "1.2.3.4/24/24",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aa",
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "aa"),
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct exempt e = {.loopback = true, .nets_n = 7};
