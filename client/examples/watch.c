@@ -1,10 +1,7 @@
-/* Logs in, joins a room (the first one that is open, or a new one), drives in a circle, and prints
- * where the others are.
- *
- *     watch HOST PORT NAME PASSWORD [FINGERPRINT]
- *
- * FINGERPRINT pins the server's certificate (slipgate prints it when it starts); without it the
- * system's authorities decide. Ends at Ctrl-C. */
+/* Joins a room (the first that is open, or a new one), drives in a circle, and prints where the
+ * others are: watch HOST PORT NAME PASSWORD [FINGERPRINT]
+ * FINGERPRINT pins the server's certificate (`slipgate certificate show`); without it the system's
+ * authorities decide. Ends at Ctrl-C. */
 #include <slipgate/slipgate.h>
 
 #include <math.h>
@@ -79,6 +76,7 @@ int main(int argc, char **argv)
     cfg.callbacks.on_done = on_done;
     cfg.callbacks.on_rooms = on_rooms;
     cfg.callbacks.on_update = on_update;
+    setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGINT, on_signal);
     if (slipgate_create(&c, &cfg) != 0)
         return 2;
