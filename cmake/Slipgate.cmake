@@ -41,7 +41,8 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     target_compile_options(slipgate_flags INTERFACE
         -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Walloca)
 else()
-    target_compile_options(slipgate_flags INTERFACE -Wno-gnu-zero-variadic-macro-arguments)
+    target_compile_options(slipgate_flags INTERFACE
+        -Wno-gnu-zero-variadic-macro-arguments -Wno-string-plus-int)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SLIPGATE_SANITIZE)
     target_compile_definitions(slipgate_flags INTERFACE _FORTIFY_SOURCE=2)
