@@ -79,16 +79,21 @@ def test_connections_and_commands_are_logged_at_info(new_server, connect, unique
 
 
 def test_datagrams_are_logged_at_debug_only(new_server, race):
-    counts = {}
     for level in ("info", "debug"):
         server = new_server(log__level=level)
         first, second = race("legacy", "legacy", server=server)
-        lines = len(server.log_lines())
         for i in range(20):
             delivered(first, [second], first.update(x=i))
-        counts[level] = len(server.log_lines()) - lines
-    assert counts["info"] == 0
-    assert counts["debug"] >= 20
+
+        def records():
+            return sum("racing.datagram" in line for line in server.log_lines())
+
+        if level == "debug":
+            until(lambda: records() >= 20, "every datagram has its record")
+        else:
+            first.close()  # a later record shows that what came before it was written
+            until(lambda: any("link.close" in line for line in server.log_lines()), "the end is logged")
+            assert records() == 0
 
 
 def test_quiet_levels(new_server, connect):
@@ -99,7 +104,7 @@ def test_quiet_levels(new_server, connect):
 
 
 @pytest.mark.parametrize("format", ["text", "json"])
-def test_what_players_write_cannot_forge_a_log_line(new_server, join_server, connect, unique, format):
+def test_what_players_write_cannot_forge_a_log_line(new_server, join_server, format):
     server = new_server(log__format=format, log__level="debug")
     evil = "x\r\n2031-01-01 FORGED line\u001b[31m\u2028\u0085 end"
     player = join_server(server)
