@@ -138,7 +138,7 @@ def test_the_documents_export_recipe(server, tmp_path):
     assert certificates.sha256(certificate) == certificates.shown(server)
 
 
-def test_a_client_that_trusts_the_export_verifies_every_name(server, connect, tmp_path):
+def test_a_client_that_trusts_the_export_verifies_every_name(server, tmp_path):
     subprocess.run(["openssl", "pkcs12", "-in", server.data_dir / "server.pfx", "-clcerts", "-nokeys",
                     "-out", tmp_path / "ca.pem", "-passin", f"pass:{PFX_PASSWORD}"], check=True, capture_output=True)
     for name in ("localhost", "127.0.0.1", "racing-server", DEFAULT_PUBLIC_IP):

@@ -215,7 +215,7 @@ def test_commands_that_need_none(connect, unique):
     assert player.ask("AUTHENTICATE", password="x") == auth_ok(name)
 
 
-def test_names_with_characters_that_need_escapes_come_back_whole(join_server, connect, unique):
+def test_names_with_characters_that_need_escapes_come_back_whole(connect, unique):
     for special in ['"quoted"', "back\\slash", "a/b", "<&>'+", "Łódź 🏎"]:
         name = f"{special} {unique()}"
         player = connect()

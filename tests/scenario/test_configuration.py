@@ -83,7 +83,7 @@ def test_the_last_set_wins():
     assert printed_value(result, "racing.room_size") == "6"
 
 
-def test_a_secret_from_a_file(ini, new_server, race, tmp_path):
+def test_a_secret_from_a_file(ini, new_server, race):
     path = ini("the secret in a file\n", "secret")
     server = new_server(start=False)
     server.env = {"SLIPGATE_RACING_UDP_SHARED_SECRET_FILE": str(path)}
@@ -179,7 +179,7 @@ def test_the_same_key_twice_in_a_file(ini):
         assert result.returncode == 2 and "3" in result.stderr
 
 
-def test_effective_prints_only_what_was_set_or_all(ini):
+def test_effective_prints_what_was_set():
     result = run("config", "print", "--effective", "--set", "racing.room_size=9")
     assert printed_value(result, "racing.room_size") == "9"
 
@@ -205,7 +205,7 @@ def test_the_data_directory_is_private(new_server):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 or path.is_dir(), f"{path} is readable by others"
 
 
-def test_an_extra_port(new_server, connect, join_server):
+def test_an_extra_port(new_server, join_server):
     server = new_server(racing__extra_port=free_port())
     host = join_server(server)
     room = host.create_room()

@@ -107,7 +107,7 @@ def test_a_line_split_inside_a_character(connect):
     assert json.loads(player.line())["name"] == "Zoë-split"
 
 
-def test_half_a_line_at_the_end_of_the_stream_is_dropped(connect, join_server, unique, settled):
+def test_half_a_line_at_the_end_of_the_stream_is_dropped(connect, unique):
     name = unique()
     player = connect()
     player.send_raw(wire({"command": "NAME", "name": name, "password": "mine"}))

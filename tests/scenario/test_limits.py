@@ -96,7 +96,7 @@ def test_the_line_limit_is_a_key(new_server, connect):
     assert player.closing() == [TOO_LONG]
 
 
-def test_the_name_limit_is_a_key(new_server, connect, join_server):
+def test_the_name_limit_is_a_key(new_server, connect):
     server = new_server(racing__name_max_bytes=16)
     assert connect(server).ask("NAME", name="n" * 16) == name_ok("n" * 16, False)
     assert connect(server).ask("NAME", name="n" * 17) == NAME_INVALID

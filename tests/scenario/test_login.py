@@ -125,7 +125,7 @@ def test_anonymous_is_nobodys_name(connect, password):
     assert player.ask("AUTHENTICATE", password="x") == NAME_FIRST
 
 
-def test_other_spellings_of_anonymous_are_names(connect, unique):
+def test_other_spellings_of_anonymous_are_names(connect):
     name = "anonymous"
     assert connect().ask("NAME", name=name) == name_ok(name, False)
 

@@ -3,7 +3,7 @@ from harness.messages import (NAME_TAKEN, NEEDS_LOGIN, PASSWORD_SHORT, REPLACED,
 from harness.waiting import until
 
 
-def test_replace_closes_the_older_connection(server, join_server, connect):
+def test_replace_closes_the_older_connection(join_server, connect):
     old = join_server(password="mine")
     new = connect()
     assert new.ask("NAME", name=old.name, password="mine") == name_ok(old.name)
@@ -58,7 +58,7 @@ def test_an_account_that_was_left_by_switching_is_free(join_server, connect, uni
     player.nothing_else()
 
 
-def test_many_logins_of_one_account_at_once_leave_one(server, connect, unique):
+def test_many_logins_of_one_account_at_once_leave_one(connect, unique):
     name = unique()
     connect().log_in(name, "mine").close()
     players = [connect() for _ in range(8)]

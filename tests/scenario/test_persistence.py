@@ -70,7 +70,7 @@ def test_rooms_and_sessions_do_not_survive(new_server, connect, join_server):
     assert connect(server).get("LIST_ROOMS")["rooms"] == []
 
 
-def test_a_second_server_on_the_same_data_is_refused_or_harmless(new_server, connect, unique, tmp_path):
+def test_a_second_server_on_the_same_data_is_refused_or_harmless(new_server, connect, unique):
     """Two processes must not write over each other: either the second does not start, or both see every account."""
     first = new_server()
     name = unique()

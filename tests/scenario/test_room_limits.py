@@ -30,7 +30,7 @@ def test_a_refused_room_keeps_the_one_that_is_shared(new_server, join_server):
     assert len(host.players_in_room()) == 2
 
 
-def test_one_list_holds_a_thousand_rooms(server, join_server, connect):
+def test_one_list_holds_a_thousand_rooms(join_server, connect):
     """The longest names in their longest spelling: every quote takes two bytes on the wire."""
     name = '"' * 64
     expected = {}

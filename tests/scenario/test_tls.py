@@ -84,7 +84,7 @@ def any_certificate(tmp_path_factory):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=["1.0", "1.1"])
-def test_older_versions_are_refused(server, connect, any_certificate, version):
+def test_older_versions_are_refused(connect, any_certificate, version):
     context = only(version)
     assert accepts(context, any_certificate), "this client cannot speak the version at all"
     with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -204,7 +204,7 @@ def test_no_renegotiation_and_no_compression(connect):
     assert player.socket.compression() is None
 
 
-def test_garbage_inside_an_established_connection(server, connect, settled):
+def test_garbage_inside_an_established_connection(connect, settled):
     """Bytes that are no TLS record end that connection and no other."""
     player = connect()
     # Under the TLS layer: the socket that it writes to.

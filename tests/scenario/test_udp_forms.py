@@ -165,7 +165,7 @@ def test_what_is_not_a_message_is_dropped(race, mode, text):
     dropped(lambda: first.udp.send(text.replace(b"SID", first.id.encode())), first, [second])
 
 
-def test_nobody_answers_what_is_dropped(race, connect):
+def test_nobody_answers_what_is_dropped(race):
     """No reply to strangers: the server cannot be used to flood a third party."""
     first, second = race("legacy", "legacy")
     stranger = first.udp.another(seal=Plain())

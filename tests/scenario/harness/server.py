@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 
 from . import settings
 from .waiting import until
