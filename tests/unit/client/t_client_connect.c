@@ -359,6 +359,64 @@ static void test_answers_in_single_bytes(void **state)
     assert_record(&f->r, "room created r1\ndone create 0 \n");
 }
 
+/* Every request in its words; the answers are the session's tests' affair. */
+static void test_every_request(void **state)
+{
+    struct fixture *f = *state;
+    create(f);
+    assert_int_equal(slipgate_list_rooms(f->c), SLIPGATE_E_STATE);
+    log_in(f);
+    assert_int_equal(slipgate_create_room(f->c, "O\"val"), 0);
+    assert_int_equal(slipgate_join_room(f->c, "r1"), 0);
+    assert_int_equal(slipgate_leave_room(f->c), 0);
+    assert_int_equal(slipgate_list_rooms(f->c), 0);
+    assert_int_equal(slipgate_list_players(f->c), 0);
+    assert_int_equal(slipgate_start_game(f->c), 0);
+    assert_int_equal(slipgate_send_message(f->c, "p2", "hi"), 0);
+    assert_int_equal(slipgate_ask_player_info(f->c), 0);
+    assert_int_equal(slipgate_ping(f->c, f->now_us), 0);
+    assert_int_equal(slipgate_authenticate(f->c, "pw2"), 0);
+    assert_int_equal(slipgate_create_room(f->c, NULL), SLIPGATE_E_ARGUMENT);
+    expect_line(f, "{\"command\":\"CREATE_ROOM\",\"name\":\"O\\\"val\"}");
+    expect_line(f, "{\"command\":\"JOIN_ROOM\",\"roomId\":\"r1\"}");
+    expect_line(f, "{\"command\":\"LEAVE_ROOM\"}");
+    expect_line(f, "{\"command\":\"LIST_ROOMS\"}");
+    expect_line(f, "{\"command\":\"GET_ROOM_PLAYERS\"}");
+    expect_line(f, "{\"command\":\"START_GAME\"}");
+    expect_line(f, "{\"command\":\"RELAY_MESSAGE\",\"targetId\":\"p2\",\"message\":\"hi\"}");
+    expect_line(f, "{\"command\":\"PLAYER_INFO\"}");
+    expect_line(f, "{\"command\":\"PING\"}");
+    expect_line(f, "{\"command\":\"AUTHENTICATE\",\"password\":\"pw2\"" OFFER "}");
+    assert_string_equal(f->c->password, "pw2"); /* for the next reconnect */
+    assert_string_equal(slipgate_get_name(f->c), "Ann");
+}
+
+static void test_update_text(void **state)
+{
+    static const char expected[] =
+        "{\"command\":\"UPDATE\",\"sessionId\":\"s\",\"position\":{\"x\":1,\"y\":2,\"z\":3},"
+        "\"rotation\":{\"x\":0,\"y\":0,\"z\":0,\"w\":1},\"n\":1}";
+    struct slipgate_update u = {{1, 2, 3}, {0, 0, 0, 1}, "\"n\":1"};
+    char text[256];
+    (void)state;
+    int n = (int)strlen(expected);
+    assert_int_equal(slipgate_update_text(text, sizeof text, "s", &u), n);
+    assert_memory_equal(text, expected, strlen(expected));
+    assert_int_equal(slipgate_update_text(text, strlen(expected), "s", &u), n);
+    assert_int_equal(slipgate_update_text(text, strlen(expected) - 1, "s", &u), SLIPGATE_E_FULL);
+    u.extra = "\"n\"";
+    assert_int_equal(slipgate_update_text(text, sizeof text, "s", &u), SLIPGATE_E_ARGUMENT);
+}
+
+static void test_texts_differ(void **state)
+{
+    (void)state;
+    for (int a = SLIPGATE_E_SYSTEM - 1; a <= 0; a++)
+        for (int b = a + 1; b <= 0; b++)
+            assert_string_not_equal(slipgate_error_text(a), slipgate_error_text(b));
+    assert_string_equal(slipgate_version(), SLIPGATE_VERSION);
+}
+
 static void test_bye(void **state)
 {
     struct fixture *f = *state;
@@ -668,6 +726,9 @@ int main(void)
         TEST(test_login_and_datagrams),
         TEST(test_registers_its_datagram_address),
         TEST(test_answers_in_single_bytes),
+        TEST(test_every_request),
+        cmocka_unit_test(test_update_text),
+        cmocka_unit_test(test_texts_differ),
         TEST(test_bye),
         TEST(test_close_and_connect_again),
         TEST(test_close_inside_a_callback),
