@@ -324,7 +324,7 @@ static int open_keys(struct racing *g, struct session *s, const struct seal_cfg 
 
 static int set_document_keys(struct racing *g, struct session *s)
 {
-    uint8_t key[SEAL_CBC_KEY];
+    uint8_t key[SEAL_CBC_KEY] = {0};
     struct seal_cfg cfg = {.kind = SEAL_CBC, .key = span_of(key, sizeof key)};
     int rc = seal_derive_cbc(span_of(s->id, ID_LEN), span_of(g->set.secret, g->set.secret_n), key);
     if (rc == 0)
