@@ -753,7 +753,7 @@ static void creation_needs_memory(void **state)
     struct fixture *x = *state;
     struct egress_cfg cfg = {16, 4 * CELL_BYTES, 1200};
     for (unsigned long nth = 1;; nth++) {
-        struct egress *e;
+        struct egress *e = NULL;
         long before = alloc_live_blocks();
         alloc_fault_at(nth);
         int rc = egress_create(&e, &cfg, &x->sink, &x->entropy);
