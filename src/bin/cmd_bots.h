@@ -1,4 +1,4 @@
-/* `slipgate bots`: players that drive, and what they measure (docs/operations.md, "Bots").
+/* `slipgate bots`: players that drive, and what they measure (docs/slipgate.1).
  *
  * One thread, one epoll loop, libslipgate for each player. The phases of a run:
  *
