@@ -502,6 +502,7 @@ void fake_bytes(struct fake *f, int link, const void *p, size_t n)
 
 void fake_line(struct fake *f, int link, const char *text)
 {
+    bool before = quiet();
     size_t n = strlen(text);
     char *line = malloc(n + 1);
     CHECK(line);
@@ -509,6 +510,7 @@ void fake_line(struct fake *f, int link, const char *text)
     line[n] = '\n';
     fake_bytes(f, link, line, n + 1);
     free(line);
+    loud(before);
 }
 
 void fake_hang_up(struct fake *f, int link)

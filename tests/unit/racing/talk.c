@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "games/racing/racing.h"
+#include "wire/gzip.h"
 #include "wire/json.h"
 #include "wire/text.h"
 
@@ -14,6 +15,7 @@
     "'rotation':{'x':0,'y':0,'z':0,'w':1}}"
 
 /* ' becomes ". */
+PRINTF_LIKE(3, 0)
 static size_t format_text(char *to, size_t cap, const char *format, va_list ap)
 {
     int n = vsnprintf(to, cap, format, ap);
@@ -61,6 +63,12 @@ void stop(struct fake *f)
     while (players_n)
         forget_keys(players[--players_n]);
     fake_destroy(f);
+}
+
+bool logged(const struct fake *f, const char *text)
+{
+    struct span log = buf_span(&f->log_text);
+    return log.n && memmem(log.p, log.n, text, strlen(text));
 }
 
 void enter(struct fake *f, struct player *p, const char *ip)
@@ -166,7 +174,69 @@ void join_room(struct player *p, const char *id)
     hear_nothing(p);
 }
 
+void enter_with(struct fake *f, struct player *p, const char *name, enum form form)
+{
+    static const char *const offers[] = {"", "", ",'udpAead':['aes-256-gcm']",
+                                         ",'udpAead':['aes-256-cbc-hmac-sha256']"};
+    char line[65536];
+    enter(f, p, HERE);
+    say(p, "{'command':'NAME','name':'%s','password':'pw'%s}", name, offers[form]);
+    (void)listen_to(p, line);
+    assert_non_null(strstr(line, "\"authenticated\":true"));
+    if (form == DOCUMENT)
+        use_document_keys(p);
+    if (form >= GCM)
+        use_aead_keys(p, line);
+}
+
+void race(struct fake *f, struct player *p, unsigned n, enum form form)
+{
+    char r[33];
+    for (unsigned i = 0; i < n; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "p%u", i);
+        enter_with(f, &p[i], name, form);
+        if (i == 0)
+            create_room(&p[i], r);
+        else
+            join_room(&p[i], r);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        cast_update(&p[i]);
+        fake_forget_dgrams(f);
+        assert_outcome(f, M_DGRAM_ACCEPTED);
+    }
+}
+
 /* ---- datagrams ---- */
+
+struct span text_in(char *to, size_t cap, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    size_t n = format_text(to, cap, format, ap);
+    va_end(ap);
+    return span_of(to, n);
+}
+
+struct span gzipped(struct span text, uint8_t to[16384])
+{
+    struct gzip *z;
+    bool before = alloc_fault_suspend(true);
+    CHECK(gzip_create(&z) == 0);
+    int n = gzip_deflate(z, text, to, 16384);
+    gzip_destroy(z);
+    (void)alloc_fault_suspend(before);
+    assert_true(n > 0);
+    return span_of(to, (size_t)n);
+}
+
+struct span sealed(struct player *p, struct span text, uint8_t *to, size_t cap)
+{
+    int n = sealer_seal(p->sealer, &text, 1, to, cap);
+    assert_true(n > 0);
+    return span_of(to, (size_t)n);
+}
 
 static void use_keys(struct player *p, const struct seal_cfg *out, const struct seal_cfg *in)
 {

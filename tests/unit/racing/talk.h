@@ -35,6 +35,8 @@ struct fake *serve(const char *const *settings);
 /* Ends it. Its players' structs must still be there: their keys go too. */
 void stop(struct fake *f);
 
+/* Whether this stands in the log so far. */
+bool logged(const struct fake *f, const char *text);
 /* Connects and takes the welcome. */
 void enter(struct fake *f, struct player *p, const char *ip);
 /* Connects, signs in as name with password "pw". */
@@ -53,12 +55,25 @@ void hear_close(struct player *p, enum close_why why);
 /* The next line, whatever it is. */
 const char *listen_to(struct player *p, char line[65536]);
 
+/* Ways to send, of a client. */
+enum form { CLEAR, DOCUMENT, GCM, CBC_HMAC, FORMS };
+/* Connects, signs in as name, and is ready to send in the form. */
+void enter_with(struct fake *f, struct player *p, const char *name, enum form form);
+/* n players p0, p1, ... in one room, each with a registered endpoint. */
+void race(struct fake *f, struct player *p, unsigned n, enum form form);
+
 /* Creates a room named "room" / joins it; id is 33 bytes. */
 void create_room(struct player *p, char *id);
 void join_room(struct player *p, const char *id);
 
 /* ---- datagrams ---- */
 
+/* A text with " for '. */
+struct span text_in(char *to, size_t cap, const char *format, ...) PRINTF_LIKE(3, 4);
+/* The text as one gzip member. */
+struct span gzipped(struct span text, uint8_t to[16384]);
+/* What the player would send for it. */
+struct span sealed(struct player *p, struct span text, uint8_t *to, size_t cap);
 /* Keys as a client has them: the document's, or from the udpAead object of a reply line. */
 void use_document_keys(struct player *p);
 void use_aead_keys(struct player *p, const char *reply);
