@@ -92,6 +92,9 @@ struct ask_owner {
  * queue is full or its waiting time too long: no answer will come). */
 struct ask_port {
     int (*submit)(struct ask_port *, const struct ask *, struct ask_owner);
+    /* Nobody waits for the answer any more: work not yet begun is skipped. The answer comes all the
+     * same. NULL where skipping is not worth the while; unknown asks are fine. */
+    void (*cancel)(struct ask_port *, const void *ctx, uint64_t req);
 };
 
 enum ask_to ask_destination(enum ask_kind kind);

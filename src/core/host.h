@@ -12,6 +12,7 @@ struct host_ops {
     void (*resume)(struct host *, struct link_ref);
     void (*close)(struct host *, struct link_ref, enum close_why);
     int (*ask)(struct host *, const struct ask *, uint64_t req);
+    void (*cancel)(struct host *, uint64_t req); /* NULL: a host whose asks cost nothing */
     void (*wake)(struct host *, nsec deadline);
 };
 
@@ -53,6 +54,13 @@ static inline void host_close(struct host *h, struct link_ref l, enum close_why 
 static inline int host_ask(struct host *h, const struct ask *ask, uint64_t req)
 {
     return h->ops->ask(h, ask, req);
+}
+
+/* The answer to an ask is of no use any more: its work may be skipped, its on_answer comes. */
+static inline void host_cancel(struct host *h, uint64_t req)
+{
+    if (h->ops->cancel)
+        h->ops->cancel(h, req);
 }
 
 /* on_time is wanted no later than deadline. */

@@ -157,9 +157,14 @@ static nsec delay_for(const struct logins *l, const struct addr *a, struct now n
     return d < FAILURE_DELAY_MAX ? d : FAILURE_DELAY_MAX;
 }
 
+static uint64_t req_of(const struct login *g)
+{
+    return (uint64_t)g->self.gen << 32 | g->self.slot;
+}
+
 static int put(struct logins *l, struct login *g, const struct ask *ask)
 {
-    return host_ask(l->host, ask, (uint64_t)g->self.gen << 32 | g->self.slot);
+    return host_ask(l->host, ask, req_of(g));
 }
 
 static struct span password_of(const struct login *g)
@@ -397,4 +402,5 @@ void login_cancel(struct logins *l, struct login_ref r)
     }
     g->state = CANCELLED;
     forget_password(g);
+    host_cancel(l->host, req_of(g));
 }

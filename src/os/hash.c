@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "os/clock.h"
 #include "os/password.h"
@@ -24,7 +25,7 @@ const struct config_row hash_config[3] = {
      "Longest time in seconds a login waits for a hash thread before it is refused as busy."},
 };
 
-enum { M_QUEUE, M_DONE, M_WRONG, M_LATE, M_FAILED, M_REFUSED, M_SECONDS, METRICS_N };
+enum { M_QUEUE, M_DONE, M_WRONG, M_LATE, M_CANCELLED, M_FAILED, M_REFUSED, M_SECONDS, METRICS_N };
 
 static const struct metric_row metric_rows[METRICS_N] = {
     [M_QUEUE] = {"slipgate_hash_queue", "", METRIC_GAUGE,
@@ -33,6 +34,7 @@ static const struct metric_row metric_rows[METRICS_N] = {
                 "Password hashes by what became of them."},
     [M_WRONG] = {"slipgate_hash_jobs_total", "result=\"wrong\"", METRIC_COUNTER, NULL},
     [M_LATE] = {"slipgate_hash_jobs_total", "result=\"late\"", METRIC_COUNTER, NULL},
+    [M_CANCELLED] = {"slipgate_hash_jobs_total", "result=\"cancelled\"", METRIC_COUNTER, NULL},
     [M_FAILED] = {"slipgate_hash_jobs_total", "result=\"failed\"", METRIC_COUNTER, NULL},
     [M_REFUSED] = {"slipgate_hash_jobs_total", "result=\"refused\"", METRIC_COUNTER, NULL},
     [M_SECONDS] = {"slipgate_hash_seconds_total", "", METRIC_COUNTER_NS,
@@ -56,7 +58,8 @@ struct hash {
     struct loop_pool *pool;
     unsigned cost, workers;
     nsec queue_max;
-    size_t queued;      /* accepted and not yet answered */
+    struct list jobs;   /* accepted and not yet answered, oldest first */
+    size_t queued;      /* how many */
     uint64_t units;     /* the work in them */
     nsec unit;          /* moving average of what a unit takes */
     bool busy;          /* refused something since the queue was last empty */
@@ -65,6 +68,8 @@ struct hash {
 
 struct hash_job {
     struct job job;
+    struct list in_queue;
+    atomic_bool unwanted; /* cancelled: a worker that finds it set skips the job */
     struct hash *hash;
     struct ask_owner owner;
     enum ask_kind kind;
@@ -90,7 +95,8 @@ static void work(struct job *job)
     struct hash_job *j = CONTAINER_OF(job, struct hash_job, job);
     struct span password = span_of(j->password, j->password_n);
     nsec start = clock_now().mono;
-    if (start - j->submitted > j->wait_max || atomic_load(&j->hash->ending)) {
+    if (start - j->submitted > j->wait_max || atomic_load(&j->hash->ending) ||
+        atomic_load(&j->unwanted)) {
         j->rc = E_BUSY;
         return;
     }
@@ -103,8 +109,9 @@ static void work(struct job *job)
     j->spent = clock_now().mono - start;
 }
 
-static void measure(struct hash *h, const struct hash_job *j)
+static void measure(struct hash *h, struct hash_job *j)
 {
+    list_remove(&j->in_queue);
     h->queued--;
     h->units -= j->units;
     metrics_set(h->metrics, h->metric_base + M_QUEUE, (int64_t)h->queued);
@@ -113,7 +120,13 @@ static void measure(struct hash *h, const struct hash_job *j)
         int64_t off = (int64_t)(j->spent / j->units) - (int64_t)h->unit;
         h->unit = (uint64_t)((int64_t)h->unit + off / UNIT_NS_SHARE);
     }
-    count(h, j->rc == 0 ? M_DONE : j->rc == E_AUTH ? M_WRONG : j->rc == E_BUSY ? M_LATE : M_FAILED);
+    if (atomic_load(&j->unwanted) && j->rc == E_BUSY)
+        count(h, M_CANCELLED);
+    else
+        count(h, j->rc == 0        ? M_DONE
+                 : j->rc == E_AUTH ? M_WRONG
+                 : j->rc == E_BUSY ? M_LATE
+                                   : M_FAILED);
     if (j->rc != 0 && j->rc != E_AUTH && j->rc != E_BUSY && j->rc != E_RANGE)
         LOG(h->log, &log_failed, LF_STR("error", err_name(j->rc)));
     if (h->queued == 0 && h->busy) {
@@ -151,6 +164,7 @@ static struct hash_job *make_job(struct hash *h, const struct ask *ask, struct a
         return NULL;
     j->job = (struct job){work, done, NULL};
     j->hash = h;
+    atomic_init(&j->unwanted, false);
     j->owner = owner;
     j->kind = ask->kind;
     j->cost = h->cost;
@@ -183,11 +197,28 @@ static int submit(struct ask_port *port, const struct ask *ask, struct ask_owner
         }
         return E_BUSY;
     }
+    list_push_back(&h->jobs, &j->in_queue);
     h->queued++;
     h->units += j->units;
     metrics_set(h->metrics, h->metric_base + M_QUEUE, (int64_t)h->queued);
     h->loop->ops->pool_submit(h->pool, &j->job);
     return 0;
+}
+
+/* A client that left must not make those behind it wait: its job stops counting at once and costs
+ * its worker nothing. */
+static void cancel(struct ask_port *port, const void *ctx, uint64_t req)
+{
+    struct hash *h = CONTAINER_OF(port, struct hash, port);
+    LIST_EACH (node, &h->jobs) {
+        struct hash_job *j = CONTAINER_OF(node, struct hash_job, in_queue);
+        if (j->owner.ctx != ctx || j->owner.req != req || atomic_load(&j->unwanted))
+            continue;
+        atomic_store(&j->unwanted, true);
+        h->units -= j->units;
+        j->units = 0;
+        return;
+    }
 }
 
 static unsigned cores(void)
@@ -207,6 +238,8 @@ int hash_create(struct hash **ret, struct loop *loop, const struct hash_cfg *cfg
     if (!h)
         return E_NOMEM;
     h->port.submit = submit;
+    h->port.cancel = cancel;
+    list_init(&h->jobs);
     h->loop = loop;
     h->log = cfg->log;
     h->metrics = cfg->metrics;

@@ -581,6 +581,8 @@ int link_adopt(struct listener *from, int fd, const struct addr *peer, struct no
         (void)close(fd);
         return E_NOMEM;
     }
+    if (s->links.live > s->links_peak)
+        s->links_peak = s->links.live;
     l->ref.r = ref;
     l->s = s;
     l->from = from;

@@ -241,6 +241,15 @@ static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
     return rc;
 }
 
+static void do_cancel(struct host *h, uint64_t req)
+{
+    struct bound *b = bound_of(h);
+    struct ask_port *ports[] = {b->s->cfg.hash, b->s->cfg.store};
+    for (size_t i = 0; i < ARRAY_LEN(ports); i++)
+        if (ports[i] && ports[i]->cancel)
+            ports[i]->cancel(ports[i], b, req);
+}
+
 static void do_wake(struct host *h, nsec deadline)
 {
     struct bound *b = bound_of(h);
@@ -256,6 +265,7 @@ static const struct host_ops host_ops = {
     .resume = do_resume,
     .close = do_close,
     .ask = do_ask,
+    .cancel = do_cancel,
     .wake = do_wake,
 };
 
@@ -609,6 +619,13 @@ bool server_accepting(const struct server *s)
 uint32_t server_links(const struct server *s)
 {
     return s->links.live;
+}
+
+uint32_t server_links_peak(struct server *s)
+{
+    uint32_t peak = s->links_peak;
+    s->links_peak = s->links.live;
+    return peak;
 }
 
 uint16_t server_port(const struct server *s, uint16_t id, uint16_t listener)

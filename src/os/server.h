@@ -75,6 +75,8 @@ void server_close_all(struct server *);
 bool server_accepting(const struct server *);
 /* Links that hold a descriptor: in a handshake, open, or sending their last bytes. */
 uint32_t server_links(const struct server *);
+/* Most of them at once since this was asked last. */
+uint32_t server_links_peak(struct server *);
 /* The port a listener of service id is bound to (it differs from the one asked for only when that
  * was 0); 0 for a listener that is not open. */
 uint16_t server_port(const struct server *, uint16_t id, uint16_t listener);

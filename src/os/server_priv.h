@@ -72,6 +72,7 @@ struct server {
     struct hmap per_addr;            /* links by service and address */
     struct list handshakes, stalled, closing; /* oldest first; each has one age limit */
     uint32_t handshakes_n, open_n, closing_n;
+    uint32_t links_peak;
     struct list dirty, ready;
     bool in_call, settling, dying;
     struct loop_timer *ages; /* first end of a handshake or a closing link */

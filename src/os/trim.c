@@ -12,7 +12,7 @@
 struct trim {
     struct job job;
     struct loop *loop;
-    const struct server *server;
+    struct server *server;
     struct loop_pool *pool;
     struct loop_timer *timer;
     uint32_t height; /* most links since the last trim */
@@ -34,9 +34,9 @@ static void done(struct job *job, struct now now)
 static void look(void *ctx, struct now now)
 {
     struct trim *t = ctx;
-    uint32_t links = server_links(t->server);
-    if (links > t->height)
-        t->height = links;
+    uint32_t links = server_links(t->server), peak = server_links_peak(t->server);
+    if (peak > t->height)
+        t->height = peak;
     if (!t->running && t->height >= CROWD + links && links <= t->height / 2) {
         t->height = links;
         t->running = true;
@@ -45,7 +45,7 @@ static void look(void *ctx, struct now now)
     t->loop->ops->timer_set(t->timer, now.mono + LOOK_EVERY);
 }
 
-int trim_create(struct trim **ret, struct loop *loop, const struct server *server)
+int trim_create(struct trim **ret, struct loop *loop, struct server *server)
 {
     struct trim *t = mem_zalloc(1, sizeof *t);
     if (!t)

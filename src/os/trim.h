@@ -15,7 +15,7 @@ struct server;
 struct trim;
 
 /* loop and server must outlive it. E_NOMEM, or what the loop says. */
-MUST_USE int trim_create(struct trim **ret, struct loop *, const struct server *);
+MUST_USE int trim_create(struct trim **ret, struct loop *, struct server *);
 void trim_destroy(struct trim *); /* NULL is fine */
 
 #endif

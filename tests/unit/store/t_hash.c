@@ -238,6 +238,26 @@ static void a_job_that_waited_too_long_is_not_hashed(void **state)
     assert_int_equal(f->ok, 1);
 }
 
+/* Clients that left make room for others at once, and their passwords are not hashed. */
+static void cancelled_jobs_are_skipped(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(start(f, 10, 1, 1), 0);
+    hold_jobs(f);
+    assert_int_equal(submit_until_busy(f), 20);
+    struct ask_port *port = hash_port(f->hash);
+    port->cancel(port, f, 7); /* an ask that was never put */
+    assert_int_equal(submit_make(f), E_BUSY);
+    for (unsigned i = 0; i < 20; i++) /* req 0 each: the first not cancelled yet */
+        port->cancel(port, f, 0);
+    assert_int_equal(submit_make(f), 0);
+    release_jobs(f);
+    assert_true(kit_run_down(&f->kit, &f->left, 60));
+    assert_int_equal(f->busy, 20);
+    assert_int_equal(f->ok, 1);
+    assert_int_equal(kit_metric(&f->kit, "slipgate_hash_jobs_total{result=\"cancelled\"}"), 20);
+}
+
 static void the_queue_is_bounded_in_entries(void **state)
 {
     struct fixture *f = *state;
@@ -376,6 +396,7 @@ int main(void)
         T(the_queue_is_bounded_by_expected_waiting_time),
         T(more_workers_take_more),
         T(a_job_that_waited_too_long_is_not_hashed),
+        T(cancelled_jobs_are_skipped),
         T(the_queue_is_bounded_in_entries),
         T(the_end_answers_everybody_soon),
         T(closed_ports_refuse_what_the_last_answers_lead_to),
