@@ -155,3 +155,18 @@ void alloc_own_free(void *p)
 {
     __real_free(p);
 }
+
+void *alloc_library_malloc(size_t n)
+{
+    return must_fail() ? NULL : __real_malloc(n);
+}
+
+void *alloc_library_realloc(void *p, size_t n)
+{
+    return must_fail() ? NULL : __real_realloc(p, n);
+}
+
+void alloc_library_free(void *p)
+{
+    __real_free(p);
+}

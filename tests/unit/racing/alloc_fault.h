@@ -29,6 +29,12 @@ bool alloc_fault_suspend(bool suspended);
 void *alloc_own(size_t n);
 void alloc_own_free(void *p);
 
+/* For libraries that can be given an allocator: requests that fail as others do but are not counted
+ * as live, because such libraries keep some for good. */
+void *alloc_library_malloc(size_t n);
+void *alloc_library_realloc(void *p, size_t n);
+void alloc_library_free(void *p);
+
 long alloc_live_blocks(void);
 long alloc_live_bytes(void); /* as the allocator rounds them up */
 /* Requests so far. */
