@@ -1,6 +1,6 @@
 /* A service is what a listener can be bound to: a plain state machine that is told what arrived and
- * what time it is, and answers by queueing effects at its host (core/host.h). It never reads a clock,
- * opens a socket, starts a thread, touches a file or draws entropy by itself.
+ * what time it is, and answers by queueing effects at its host (core/host.h). It never reads a
+ * clock, opens a socket, starts a thread, touches a file or draws entropy by itself.
  *
  * Calls never nest: the host calls the service, the service calls the host's functions, and those
  * only queue. Spans are borrowed until the call returns. */
@@ -33,15 +33,18 @@ struct link_info {
 
 /* Why a link ended; also what a service gives to host_close. */
 enum close_why {
-    CLOSE_BY_PEER,    /* end of stream or reset */
-    CLOSE_BYE,        /* the service said goodbye */
-    CLOSE_IDLE,       /* silent too long */
-    CLOSE_PROTOCOL,   /* broke the protocol's limits */
-    CLOSE_SLOW,       /* did not read: output queue full */
-    CLOSE_KICK,       /* an operator, a policy, another login */
-    CLOSE_DRAIN,      /* the server goes down */
-    CLOSE_ERROR,      /* our side: memory, I/O */
+    CLOSE_BY_PEER,  /* end of stream or reset */
+    CLOSE_BYE,      /* the service said goodbye */
+    CLOSE_IDLE,     /* silent too long */
+    CLOSE_PROTOCOL, /* broke the protocol's limits */
+    CLOSE_SLOW,     /* did not read: output queue full */
+    CLOSE_KICK,     /* an operator, a policy, another login */
+    CLOSE_DRAIN,    /* the server goes down */
+    CLOSE_ERROR,    /* our side: memory, I/O */
 };
+
+/* One word for logs and metrics: "peer", "idle", ... */
+const char *close_why_text(enum close_why why);
 
 enum listener_kind { LISTEN_TLS, LISTEN_TCP, LISTEN_UDP };
 
@@ -50,15 +53,15 @@ struct listener_spec {
     enum listener_kind kind;
     char bind[ADDR_TEXT_MAX];
     uint16_t port;
-    uint32_t in_max;          /* most unconsumed bytes of a link the edge holds: the line ceiling */
-    uint32_t out_max;         /* most unsent bytes of a link: past it host_send says E_FULL */
-    uint32_t links_per_addr;  /* concurrent links of one host; 0: no limit; exempt sources aside */
-    const char *port_key;     /* the configuration key the port came from, for error texts */
+    uint32_t in_max;         /* most unconsumed bytes of a link the edge holds: the line ceiling */
+    uint32_t out_max;        /* most unsent bytes of a link: past it host_send says E_FULL */
+    uint32_t links_per_addr; /* concurrent links of one host; 0: no limit; exempt sources aside */
+    const char *port_key;    /* the configuration key the port came from, for error texts */
 };
 
 enum notice_kind {
-    NOTICE_CONFIG,   /* configuration was replaced: u.config; copy what is needed */
-    NOTICE_DRAIN,    /* take no new players; be done by u.deadline, at which every link is closed */
+    NOTICE_CONFIG, /* configuration was replaced: u.config; copy what is needed */
+    NOTICE_DRAIN,  /* take no new players; be done by u.deadline, at which every link is closed */
 };
 
 struct notice {
@@ -80,7 +83,8 @@ struct service_ops {
     const struct metric_row *metrics;
     size_t metrics_n;
 
-    /* How many listeners the configuration asks for, the first `cap` of them in ret. 0: service off. */
+    /* How many listeners the configuration asks for, the first `cap` of them in ret. 0: service
+     * off. */
     size_t (*listeners)(const struct config *, struct listener_spec *ret, size_t cap);
     /* The service keeps the host; the configuration only until return. E_NOMEM, E_CONFIG. */
     int (*create)(struct service **ret, struct host *, const struct config *, struct now);
@@ -88,15 +92,16 @@ struct service_ops {
 
     /* A link is ready: for LISTEN_TLS the handshake is complete. */
     void (*on_open)(struct service *, struct now, struct link_ref, const struct link_info *);
-    /* All unconsumed bytes of the link, oldest first; returns how many were consumed. The edge keeps
-     * the rest and calls again when more came, or after host_resume; but not while the peer has more
-     * than a quarter of out_max to read. A service that has said enough for one call may host_pause
-     * and host_resume: it is called again for the rest when the peer is not behind. */
+    /* All unconsumed bytes of the link, oldest first; returns how many were consumed. The edge
+     * keeps the rest and calls again when more came, or after host_resume; but not while the peer
+     * has more than a quarter of out_max to read. A service that has said enough for one call may
+     * host_pause and host_resume: it is called again for the rest when the peer is not behind. */
     size_t (*on_bytes)(struct service *, struct now, struct link_ref, struct span);
     /* Exactly once for each on_open, also after host_close; the handle is stale afterwards. */
     void (*on_close)(struct service *, struct now, struct link_ref, enum close_why);
     /* One batch of datagrams of one socket; what is queued in answer is flushed when it returns. */
-    void (*on_dgrams)(struct service *, struct now, uint16_t listener, const struct dgram *, size_t n);
+    void (*on_dgrams)(struct service *, struct now, uint16_t listener, const struct dgram *,
+                      size_t n);
     void (*on_answer)(struct service *, struct now, const struct answer *);
     void (*on_notice)(struct service *, struct now, const struct notice *);
     /* Called at or after the deadline it returned last (and once after creation); returns the next

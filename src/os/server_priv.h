@@ -108,7 +108,6 @@ void server_on_batch(void *ctx, struct now, const struct dgram *, size_t n);
 void server_on_writable(void *ctx, struct now);
 /* True when a record may be written now; *left_out were not since the last one. */
 bool log_gate_pass(struct log_gate *g, nsec now, uint32_t max, uint64_t *left_out);
-const char *close_why_text(enum close_why why);
 
 /* --- edge.c ----------------------------------------------------------------------------------- */
 

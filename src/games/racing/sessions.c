@@ -217,7 +217,7 @@ static void detach(struct racing *g, struct session *s, enum close_why why)
     s->ending = true;
     count_end(g, why);
     LOG(g->host->log, &log_session_end, LF_SPAN("session", span_of(s->id, 8)),
-        LF_SPAN("player", session_name(s)), LF_INT("reason", why));
+        LF_SPAN("player", session_name(s)), LF_STR("reason", close_why_text(why)));
     login_cancel(g->logins, s->login);
     s->waiting = WAIT_NOTHING;
     timerq_cancel(&g->resumes, &s->resume);
