@@ -146,6 +146,20 @@ int ask_fake_submit(struct ask_fake *f, struct now now, const struct ask *ask, u
     return 0;
 }
 
+void ask_fake_cancel(struct ask_fake *f, uint64_t req)
+{
+    for (uint32_t i = 0; i < f->pending_n; i++) {
+        struct ask_pending *p = &f->pending[i];
+        if (p->req != req)
+            continue;
+        f->cancelled++;
+        if (ask_destination(p->ask.kind) == ASK_TO_HASH) {
+            p->fault = ASK_BUSY;
+            p->due = 0;
+        }
+    }
+}
+
 nsec ask_fake_due(const struct ask_fake *f)
 {
     nsec due = NSEC_NEVER;

@@ -45,12 +45,15 @@ struct ask_fake {
     enum ask_fault fault[ASK_FAKE_KINDS];
     uint32_t fault_times[ASK_FAKE_KINDS]; /* how many asks of the kind it still befalls */
     uint64_t asked[ASK_FAKE_KINDS];
+    uint64_t cancelled; /* of those that were pending */
 };
 
 /* The next n asks of a kind go wrong in this way. */
 void ask_fake_fault(struct ask_fake *, enum ask_kind, enum ask_fault, uint32_t n);
 /* 0 or E_BUSY, as host_ask. */
 int ask_fake_submit(struct ask_fake *, struct now, const struct ask *, uint64_t req);
+/* Nobody waits for the answer: work of the hash kind is skipped, the answer comes at once. */
+void ask_fake_cancel(struct ask_fake *, uint64_t req);
 /* When the next answer is due: NSEC_NEVER for none. */
 nsec ask_fake_due(const struct ask_fake *);
 /* Does the ask at index i of the queue, takes it out, and fills in its answer. */

@@ -116,6 +116,13 @@ static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
     return ask_fake_submit(&f->asks, f->now, ask, req);
 }
 
+static void do_cancel(struct host *h, uint64_t req)
+{
+    struct fake *f = fake_of(h);
+    CHECK(f->in_call);
+    ask_fake_cancel(&f->asks, req);
+}
+
 static void do_wake(struct host *h, nsec deadline)
 {
     struct fake *f = fake_of(h);
@@ -130,6 +137,7 @@ static const struct host_ops host_ops = {
     .resume = do_resume,
     .close = do_close,
     .ask = do_ask,
+    .cancel = do_cancel,
     .wake = do_wake,
 };
 
@@ -146,6 +154,12 @@ static void peer_reads(struct fake_link *l)
         return;
     CHECK(buf_append_span(&l->read, buf_span(&l->out)) == 0);
     buf_clear(&l->out);
+}
+
+/* As the server: a peer that asks faster than it reads must read first. */
+static bool is_behind(const struct fake *f, const struct fake_link *l)
+{
+    return l->out.n > f->listeners[l->info.listener].out_max / 4;
 }
 
 static void deliver(struct fake *f, struct fake_link *l)
@@ -197,13 +211,13 @@ static bool settle_link(struct fake *f, struct fake_link *l)
         tell_closed(f, l);
         return true;
     }
-    if (l->state == FAKE_OPEN && l->resumed && !l->paused) {
-        l->resumed = false;
-        if (l->in.n > 0 || l->ended)
-            deliver(f, l);
-        return true;
-    }
-    return false;
+    if (l->state != FAKE_OPEN || l->paused || !(l->resumed || l->held))
+        return false;
+    l->resumed = false;
+    l->held = is_behind(f, l);
+    if (!l->held && (l->in.n > 0 || l->ended))
+        deliver(f, l);
+    return !l->held;
 }
 
 static bool answer_due(struct fake *f)
@@ -494,7 +508,8 @@ void fake_bytes(struct fake *f, int link, const void *p, size_t n)
         return;
     bool before = quiet();
     CHECK(buf_append(&l->in, p, n) == 0);
-    if (!l->paused && !l->resumed)
+    l->held |= is_behind(f, l);
+    if (!l->paused && !l->resumed && !l->held)
         deliver(f, l);
     settle(f);
     loud(before);
@@ -520,7 +535,7 @@ void fake_hang_up(struct fake *f, int link)
         return;
     bool before = quiet();
     l->ended = true;
-    if (!l->paused && !l->resumed)
+    if ((!l->paused && !l->resumed) || l->held)
         end_link(l, CLOSE_BY_PEER);
     settle(f);
     loud(before);
@@ -532,6 +547,7 @@ void fake_stall(struct fake *f, int link, bool stalled)
     struct fake_link *l = link_at(f, link);
     l->stalled = stalled;
     peer_reads(l);
+    settle(f);
     loud(before);
 }
 

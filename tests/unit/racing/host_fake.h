@@ -31,6 +31,7 @@ struct fake_link {
     uint32_t gen;
     struct link_info info;
     bool paused, resumed, ended; /* ended: the peer will send no more */
+    bool held;                   /* it waits for the peer to read */
     bool stalled;                /* the peer does not read */
     bool bye;                    /* closed after everything queued was sent */
     enum close_why why;
