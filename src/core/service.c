@@ -1,5 +1,7 @@
 #include "core/service.h"
 
+#include "base/check.h"
+
 const char *close_why_text(enum close_why why)
 {
     switch (why) {
