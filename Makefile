@@ -60,11 +60,12 @@ test: deps ## every test; ends with a line "N passed, N failed"
 	@JOBS='$(JOBS)' $(PYTHON) scripts/run-tests
 
 tsan: build-tsan ## the unit tests under ThreadSanitizer
-	@cd build/tsan && setarch -R ctest --output-on-failure
+	@cd build/tsan && setarch -R ctest --output-on-failure --parallel $(JOBS)
 
 cover: build-cover ## line coverage of the unit tests, in build/cover/coverage.txt
-	@cd build/cover && ctest --output-on-failure
-	@$(PYTHON) scripts/coverage build/cover
+	@find build/cover -name '*.gcda' -delete
+	@cd build/cover && ctest --output-on-failure --parallel $(JOBS); \
+	    tests=$$?; cd ../.. && $(PYTHON) scripts/coverage build/cover && exit $$tests
 
 lint: deps build-clang ## format, clang-tidy, cppcheck, shellcheck, the layer rules
 	@JOBS='$(JOBS)' scripts/lint
