@@ -1,5 +1,5 @@
 /* The datagram side of one login: seals texts, opens what arrives, and turns messages into text and
- * back. Pure: bytes in, bytes out (docs/protocol-racing.md, "UDP").
+ * back. Pure: bytes in, bytes out (docs/protocol-racing.md, "Datagrams").
  *
  * A datagram holds one JSON object; under the negotiated ciphers, where packing was agreed on, it
  * may hold several separated by LF. Inside and outside of a seal, gzip is understood on receive.

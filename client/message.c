@@ -1,4 +1,4 @@
-/* UPDATE and INPUT as text (docs/protocol-racing.md, "UDP messages"). */
+/* UPDATE and INPUT as text (docs/protocol-racing.md, "Datagram messages"). */
 #include "base/err.h"
 #include "client/datagram.h"
 #include "wire/json.h"

@@ -1,4 +1,4 @@
-/* What the server says (docs/protocol-racing.md, "Commands" and "Notifications"). */
+/* What the server says (docs/protocol-racing.md, "Commands"). */
 #include "base/err.h"
 #include "base/mem.h"
 #include "client/grant.h"

@@ -18,7 +18,7 @@ struct point {
     double x, z, heading; /* heading 0: towards greater z; radians */
 };
 
-/* docs/protocol-racing.md, "Starting a game": the garages. */
+/* docs/protocol-racing.md, "Starting a race": the garages. */
 void bots_track_garage(size_t n, float ret[3])
 {
     static const float x[20] = {66, 60, 54, 47,  41,  35,  28,  22,  16,  9,

@@ -1,5 +1,5 @@
 /* The server's certificate: made once, read from PFX or PEM, watched for change, reported for
- * pinning (docs/protocol-racing.md, "Certificate").
+ * pinning (docs/operations.md, "Certificate").
  *
  * A made certificate is self-signed and is written as PFX with 3DES and a SHA-1 MAC, the one form
  * that Mono, .NET and OpenSSL all read; the file's mode 0600 protects the key, not its password. An

@@ -1,4 +1,4 @@
-/* Messages as text, and datagrams in every form (docs/protocol-racing.md, "UDP"). */
+/* Messages as text, and datagrams in every form (docs/protocol-racing.md, "Datagrams"). */
 #include "base/err.h"
 #include "base/mem.h"
 #include "client/datagram.h"
