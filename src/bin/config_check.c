@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "bin/rows.h"
 #include "core/limit.h"
+#include "store/store.h"
 
 #include <stdio.h>
 
@@ -68,12 +69,21 @@ static int check_exempt(const struct config *c, struct buf *why)
     return 0;
 }
 
+static int check_store(const struct config *c, struct buf *why)
+{
+    struct store_cfg cfg = {.url = config_text(c, "store.url"),
+                            .data_dir = config_text(c, "data.dir")};
+    return store_check(&cfg, why);
+}
+
 int config_check(const struct config *c, struct buf *why)
 {
     struct listeners all = {.n = 0};
     int rc = check_exempt(c, why);
     if (rc == 0)
         rc = check_ports(c, &all, why);
+    if (rc == 0)
+        rc = check_store(c, why);
     if (rc == 0 && config_text(c, "tls.key")[0] && !config_text(c, "tls.certificate")[0]) {
         (void)buf_append_str(why, "tls.key is set but tls.certificate is not; give both");
         rc = E_CONFIG;

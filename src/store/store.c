@@ -327,7 +327,8 @@ static int parse_url(const struct store_cfg *cfg, char path[PATH_MAX], struct bu
 {
     static const char scheme[] = "sqlite:";
     if (strncmp(cfg->url, scheme, sizeof scheme - 1) != 0) {
-        (void)buf_printf(why, "store.url is to begin with sqlite:, no other database is known");
+        (void)buf_printf(
+            why, "store.url: no other database than SQLite is known; give sqlite: or sqlite:PATH");
         return E_CONFIG;
     }
     const char *rest = cfg->url + sizeof scheme - 1;
@@ -335,10 +336,16 @@ static int parse_url(const struct store_cfg *cfg, char path[PATH_MAX], struct bu
                     : snprintf(path, PATH_MAX, "%s/" DEFAULT_FILE,
                                cfg->data_dir && cfg->data_dir[0] ? cfg->data_dir : ".");
     if (n < 0 || n >= PATH_MAX || path[n - 1] == '/') {
-        (void)buf_printf(why, "store.url does not name a file");
+        (void)buf_printf(why, "store.url does not name a file; give sqlite: or sqlite:PATH");
         return E_CONFIG;
     }
     return 0;
+}
+
+int store_check(const struct store_cfg *cfg, struct buf *why)
+{
+    char path[PATH_MAX];
+    return parse_url(cfg, path, why);
 }
 
 static int open_loop_side(struct store *s, struct buf *why)

@@ -31,6 +31,10 @@ struct store_cfg {
 /* Configuration rows: store.url. */
 extern const struct config_row store_config[1];
 
+/* Whether the url of cfg names a database this program can open; touches nothing. E_CONFIG with why
+ * in one line. */
+MUST_USE int store_check(const struct store_cfg *cfg, struct buf *why);
+
 /* Opens the database, making its file (mode 0600) and the last folder of its path (0700) where they
  * are missing, claims it for this process until store_close, and brings its schema up to date.
  * Blocks: for the start of the program. cfg and its texts are borrowed until return, but log,

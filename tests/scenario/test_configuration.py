@@ -184,6 +184,14 @@ def test_effective_prints_what_was_set():
     assert printed_value(result, "racing.room_size") == "9"
 
 
+@pytest.mark.parametrize("setting", ["store.url=postgresql://localhost/slipgate", "store.url=sqlite:accounts/",
+                                     "limits.exempt=privat", "racing.extra_port=443", "tls.key=key.pem"])
+def test_what_serve_would_refuse_fails_the_check(setting):
+    result = run("config", "check", "--set", setting)
+    assert result.returncode == 2
+    assert setting.partition("=")[0] in result.stderr and result.stderr.count("\n") == 1
+
+
 def test_settings_reach_the_game(new_server, join_server):
     server = new_server(start=False)
     server.config = "[racing]\nroom_size = 2\n"
