@@ -7,6 +7,7 @@
 struct arena {
     uint8_t *p;
     size_t cap, n;
+    size_t peak; /* most of it that was ever in use: what has to be wiped */
 };
 
 /* E_NOMEM is told by a NULL p: returns false. */
@@ -18,7 +19,7 @@ MUST_USE static inline bool arena_init(struct arena *a, size_t cap)
 
 static inline void arena_fini(struct arena *a)
 {
-    mem_free_secret(a->p, a->cap);
+    mem_free_secret(a->p, a->peak);
     *a = (struct arena){0};
 }
 
@@ -33,6 +34,7 @@ static inline uint8_t *arena_take(struct arena *a, size_t n)
     if (n > a->cap - a->n)
         return NULL;
     a->n += n;
+    a->peak = a->n > a->peak ? a->n : a->peak;
     return a->p + a->n - n;
 }
 

@@ -77,6 +77,7 @@ struct egress {
     struct hmap latest;
     struct out out;
     uint8_t *slab;
+    size_t slab_peak; /* most of it that was ever in use: what has to be wiped */
 };
 
 int egress_create(struct egress **ret, const struct egress_cfg *cfg, struct dgram_sink *sink,
@@ -127,7 +128,7 @@ void egress_destroy(struct egress *e)
     mem_free(e->table);
     mem_free(e->stamps);
     mem_free_secret(e->cells, e->cells ? e->cells_max * sizeof *e->cells : 0);
-    mem_free_secret(e->slab, e->slab ? SLAB_BYTES : 0);
+    mem_free_secret(e->slab, e->slab_peak);
     mem_free(e);
 }
 
@@ -261,6 +262,8 @@ static void emit(struct egress *e, uint32_t first, uint32_t count, size_t size)
     o->first[o->n] = first;
     o->count[o->n++] = count;
     o->used += size;
+    if (o->used > e->slab_peak)
+        e->slab_peak = o->used;
 }
 
 /* Collects the messages from i on that share one datagram; returns how many. */

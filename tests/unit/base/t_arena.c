@@ -31,6 +31,20 @@ static void pieces_lie_one_behind_the_other(void **state)
     arena_fini(&a);
 }
 
+static void what_was_in_use_is_wiped(void **state)
+{
+    (void)state;
+    struct arena a;
+    assert_true(arena_init(&a, 1000));
+    memcpy(arena_take(&a, 500) + 450, "secret", 7);
+    arena_reset(&a);
+    (void)arena_take(&a, 10);
+    alloc_secret("secret", 6);
+    arena_fini(&a);
+    assert_int_equal(alloc_secret_leaks(), 0);
+    alloc_secret(NULL, 0);
+}
+
 static void short_memory_is_told(void **state)
 {
     (void)state;
@@ -46,6 +60,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_lie_one_behind_the_other),
+        cmocka_unit_test(what_was_in_use_is_wiped),
         cmocka_unit_test(short_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
