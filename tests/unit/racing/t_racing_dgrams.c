@@ -409,6 +409,51 @@ static void a_whole_batch_of_the_largest(void **state)
     stop(f);
 }
 
+/* A batch larger than was reckoned with: what finds no room is dropped and counted, nothing else
+ * happens, and the next batch begins anew. */
+static void more_than_a_batch_holds(void **state)
+{
+    (void)state;
+    enum { MANY = 400 };
+    static uint8_t bytes[MANY][300], z[16384];
+    static char text[8300];
+    static struct dgram d[MANY];
+    struct fake *f = SERVE("racing.datagrams_per_s=0");
+    struct player p[2], packed;
+    char line[65536], r[33];
+    race(f, p, 2, DOCUMENT);
+    enter(f, &packed, HERE);
+    say(&packed,
+        "{'command':'NAME','name':'q','password':'pw','udpAead':['aes-256-gcm'],'udpPack':true}");
+    use_aead_keys(&packed, listen_to(&packed, line));
+    say(&p[0], "{'command':'PLAYER_INFO'}");
+    (void)listen_to(&p[0], line);
+    memcpy(r, strstr(line, "currentRoomId") + 16, 32);
+    r[32] = '\0';
+    join_room(&packed, r);
+    cast_update(&packed);
+    fake_forget_dgrams(f);
+    size_t head =
+        text_in(text, sizeof text, "{'command':'UPDATE',\n'sessionId':'%s','x':'", p[0].id).n;
+    memset(text + head, 'x', 8192 - head - 2);
+    memcpy(text + 8190, "\"}", 2);
+    struct span zipped = gzipped(span_of(text, 8192), z);
+    for (unsigned i = 0; i < MANY; i++) {
+        d[i].path = fake_path(p[0].ip, p[0].udp_port);
+        d[i].bytes = sealed(&p[0], zipped, bytes[i], sizeof bytes[i]);
+    }
+    uint64_t all = 0;
+    fake_dgrams(f, d, MANY);
+    for (size_t row = M_DGRAM_ACCEPTED; row <= M_DGRAM_ROOM; row++)
+        all += fake_metric(f, row);
+    assert_int_equal(all, 3 + MANY);
+    assert_in_range(f->dgrams_n, 2 * 60, 2 * MANY - 2);
+    fake_forget_dgrams(f);
+    cast_update(&p[0]);
+    assert_int_equal(f->dgrams_n, 2);
+    stop(f);
+}
+
 /* What is refused in a batch leaves its room to what follows. */
 static void refused_ones_use_nothing_up(void **state)
 {
@@ -535,6 +580,7 @@ int main(void)
         cmocka_unit_test(two_ids),
         cmocka_unit_test(before_signing_in),
         cmocka_unit_test(a_whole_batch_of_the_largest),
+        cmocka_unit_test(more_than_a_batch_holds),
         cmocka_unit_test(refused_ones_use_nothing_up),
         cmocka_unit_test(messages_to_one_are_packed_where_he_wants_it),
         cmocka_unit_test(a_newer_update_replaces_an_older_one_when_the_socket_is_full),

@@ -438,6 +438,57 @@ static void sessions_have_a_datagram_rate(void **state)
     }
 }
 
+/* Whose endpoint went to another session may register a new one in the clear, within his rate. */
+static void a_lost_endpoint_and_the_rate(void **state)
+{
+    (void)state;
+    struct fake *f =
+        SERVE("racing.udp_plaintext=on", "racing.datagrams_per_s=1", "racing.datagrams_burst=2");
+    struct player a, b;
+    enter_with(f, &a, "a", CLEAR);
+    cast_update(&a);
+    cast_update(&a);
+    assert_int_equal(fake_metric(f, M_DGRAM_ACCEPTED), 2);
+    enter_with(f, &b, "b", DOCUMENT);
+    b.udp_port = a.udp_port;
+    fake_advance(f, NSEC_PER_S); /* the endpoint is a's, and pays for the datagram too */
+    cast_update(&b);
+    assert_int_equal(fake_metric(f, M_DGRAM_ACCEPTED), 3);
+    a.udp_port += 50;
+    cast_update(&a);
+    assert_int_equal(fake_metric(f, M_DGRAM_RATE), 1);
+    fake_advance(f, 2 * NSEC_PER_S);
+    cast_update(&a);
+    assert_int_equal(fake_metric(f, M_DGRAM_ACCEPTED), 4);
+    stop(f);
+}
+
+/* Behind one crowded address too, the search has a price. */
+static void a_crowded_address_has_a_budget(void **state)
+{
+    (void)state;
+    enum { MANY = 300 };
+    struct fake *f = SERVE("racing.strangers_per_s=1000000");
+    static struct player p[MANY];
+    uint8_t noise[36] = {32};
+    for (unsigned i = 0; i < MANY; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "p%u", i);
+        enter_with(f, &p[i], name, DOCUMENT);
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        struct path from = fake_path(HERE, (uint16_t)(60000 + i));
+        noise[5] = (uint8_t)i;
+        fake_dgram(f, &from, span_of(noise, sizeof noise));
+    }
+    assert_int_equal(fake_metric(f, M_TRIALS), 20000);
+    assert_int_equal(fake_metric(f, M_DGRAM_UNKNOWN), 1000);
+    fake_advance(f, NSEC_PER_S); /* and comes back */
+    cast_update(&p[7]);
+    assert_int_equal(fake_metric(f, M_DGRAM_ACCEPTED), 1);
+    stop(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +507,8 @@ int main(void)
         cmocka_unit_test(the_search_has_a_budget),
         cmocka_unit_test(from_an_address_nobody_is_connected_from),
         cmocka_unit_test(sessions_have_a_datagram_rate),
+        cmocka_unit_test(a_lost_endpoint_and_the_rate),
+        cmocka_unit_test(a_crowded_address_has_a_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -502,6 +502,10 @@ static void guessing_is_slowed_down(void **state)
     hear(&b, WRONG_NAME);
     hear(&b, "{'command':'PONG'}");
     say(&b, NAME("ann", "no"));
+    ask_fake_fault(&f->asks, ASK_ACCOUNT_FIND, ASK_REFUSED, 1); /* when its turn has come */
+    fake_advance(f, 2 * NSEC_PER_S);
+    hear_error(&b, BUSY);
+    say(&b, NAME("ann", "no"));
     fake_hang_up(f, b.link);                    /* leaves while the delay runs */
     ask(&a, NAME("ann", "pw"), OK_TRUE("ann")); /* others are not concerned */
     fake_advance(f, 10 * NSEC_PER_S);
