@@ -62,6 +62,8 @@ struct listener_spec {
 enum notice_kind {
     NOTICE_CONFIG, /* configuration was replaced: u.config; copy what is needed */
     NOTICE_DRAIN,  /* take no new players; be done by u.deadline, at which every link is closed */
+    NOTICE_KICK,   /* an operator ends the session u.id, or every session where u.id is empty */
+    NOTICE_CLOSE_ROOM, /* an operator empties the room u.id, or every room where u.id is empty */
 };
 
 struct notice {
@@ -69,6 +71,7 @@ struct notice {
     union {
         const struct config *config;
         nsec deadline;
+        struct span id; /* borrowed */
     } u;
 };
 

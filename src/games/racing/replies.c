@@ -240,6 +240,14 @@ void reply_room_event(struct racing *g, struct room *r, const struct session *wh
     }
 }
 
+void reply_room_closed(struct racing *g, struct session *s, const char *room_id)
+{
+    begin(g, "ROOM_CLOSED");
+    put_id(g, "roomId", room_id);
+    put_text(g, "message", span_str("Room closed by administrator"));
+    end(g, s);
+}
+
 void reply_server_closing(struct racing *g, struct session *s, uint64_t seconds)
 {
     begin(g, "SERVER_CLOSING");

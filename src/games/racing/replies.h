@@ -32,6 +32,8 @@ void reply_game_started(struct racing *, struct room *);
 /* PLAYER_JOINED, PLAYER_LEFT to every other member, where the configuration wants it. */
 void reply_room_event(struct racing *, struct room *, const struct session *who,
                       const char *command);
+/* ROOM_CLOSED, to one who was in it. */
+void reply_room_closed(struct racing *, struct session *, const char *room_id);
 void reply_server_closing(struct racing *, struct session *, uint64_t seconds);
 
 #endif

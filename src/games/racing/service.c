@@ -2,6 +2,7 @@
 #include "games/racing/auth.h"
 #include "games/racing/check.h"
 #include "games/racing/datagrams.h"
+#include "games/racing/kick.h"
 #include "games/racing/lines.h"
 #include "games/racing/racing.h"
 #include "games/racing/replies.h"
@@ -220,6 +221,8 @@ static void racing_on_notice(struct service *sv, struct now now, const struct no
     struct racing *g = &sv->g;
     switch (n->kind) {
     case NOTICE_CONFIG: configure(g, n->u.config); break;
+    case NOTICE_KICK: kick_players(g, n->u.id); break;
+    case NOTICE_CLOSE_ROOM: kick_rooms(g, n->u.id); break;
     case NOTICE_DRAIN:
         /* A second before the host cuts what is left, so that everybody hears why. */
         g->drain_deadline = n->u.deadline > NSEC_PER_S ? n->u.deadline - NSEC_PER_S : 0;

@@ -700,6 +700,17 @@ void fake_drain(struct fake *f, nsec after)
     loud(before);
 }
 
+void fake_moderate(struct fake *f, enum notice_kind kind, const char *id)
+{
+    bool before = quiet();
+    struct notice n = {.kind = kind, .u.id = span_str(id)};
+    enter(f);
+    f->ops->on_notice(f->svc, f->now, &n);
+    leave(f);
+    settle(f);
+    loud(before);
+}
+
 uint64_t fake_metric(const struct fake *f, size_t row)
 {
     return f->metrics.values[f->host.metric_base + row];

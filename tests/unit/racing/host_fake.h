@@ -131,6 +131,8 @@ void fake_answer_all(struct fake *);
  */
 int fake_configure(struct fake *, const char *const *settings);
 void fake_drain(struct fake *, nsec after);
+/* NOTICE_KICK, NOTICE_CLOSE_ROOM */
+void fake_moderate(struct fake *, enum notice_kind kind, const char *id);
 /* The value of the service's metric row. */
 uint64_t fake_metric(const struct fake *, size_t row);
 struct service_view fake_view(const struct fake *);

@@ -1,0 +1,51 @@
+#include "games/racing/kick.h"
+
+#include "games/racing/replies.h"
+#include "games/racing/rooms.h"
+#include "games/racing/sessions.h"
+
+static void kick(struct racing *g, struct session *s, const char *message)
+{
+    if (s->ending)
+        return;
+    reply_message(g, s, "BYE_ADMIN", message);
+    session_doom(g, s, CLOSE_KICK);
+}
+
+void kick_players(struct racing *g, struct span session_id)
+{
+    struct session *s;
+    if (session_id.n) {
+        s = session_by_id(g, session_id);
+        if (s)
+            kick(g, s, "Disconnected by administrator");
+        return;
+    }
+    for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)
+        kick(g, s, "Server is closing all connections");
+}
+
+/* The room goes with its last member. */
+static void close_room(struct racing *g, struct room *r)
+{
+    char id[ID_LEN + 1];
+    memcpy(id, r->id, sizeof id);
+    for (uint32_t n = r->members_n; n--;) {
+        struct session *s = room_member(r->members.next);
+        room_leave(g, s);
+        reply_room_closed(g, s, id);
+    }
+}
+
+void kick_rooms(struct racing *g, struct span room_id)
+{
+    struct room *r;
+    if (room_id.n) {
+        r = room_find(g, room_id);
+        if (r)
+            close_room(g, r);
+        return;
+    }
+    for (uint32_t at = 0; (r = slots_next(&g->rooms, &at, NULL));)
+        close_room(g, r);
+}
