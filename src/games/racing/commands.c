@@ -9,6 +9,7 @@
 #include "wire/json.h"
 
 #define COMMAND_NAME_MAX 1024u /* longer ones are unknown and echoed cut */
+#define COMMAND_LOG_MAX  32u   /* longer than any of ours: made-up ones must not fill the disk */
 
 static const char *const members[F_MEMBERS] = {
     [F_COMMAND] = "command", [F_NAME] = "name",          [F_PASSWORD] = "password",
@@ -252,7 +253,7 @@ static enum command_result dispatch(struct racing *g, struct now now, struct ses
 {
     const struct command *c = find_command(name);
     LOG(g->host->log, &log_command, LF_SPAN("session", span_of(s->id, 8)),
-        LF_SPAN("command", name));
+        LF_SPAN("command", span_of(name.p, name.n < COMMAND_LOG_MAX ? name.n : COMMAND_LOG_MAX)));
     if (!c) {
         host_count(g->host, M_COMMANDS_REFUSED, 1);
         reply_unknown(g, s, name);

@@ -20,6 +20,10 @@
 #define SCANS_PER_S  200u
 #define SCANS_BURST  200u
 
+/* Packed datagrams in the clear that are inflated for senders without an endpoint, per second. */
+#define INFLATIONS_PER_S 2000u
+#define INFLATIONS_BURST 1000u
+
 static void count(struct racing *g, enum racing_metric row)
 {
     host_count(g->host, row, 1);
@@ -173,8 +177,11 @@ static void accept_sealed(struct racing *g, struct now now, struct session *s,
         count(g, M_DGRAM_MOVED);
         return;
     }
-    if (!addr_same_host(&d->path.peer, &s->peer))
-        s->udp_host = d->path.peer; /* pinned: no third address for this session */
+    /* Pinned: where the first one came from is, besides the connection's own, the only address of
+     * this session. A room knows its members' ids and with them the document's keys, so a player
+     * who was heard at home must not be taken over from the other family. */
+    if (s->udp_host.family == ADDR_NONE || !addr_same_host(&d->path.peer, &s->peer))
+        s->udp_host = d->path.peer;
     s->sealed_seen = true;
     accept(g, now, s, d, u);
 }
@@ -301,12 +308,24 @@ static void document_in(struct racing *g, struct now now, const struct dgram *d,
         find_sender(g, now, d);
 }
 
+/* Sixty bytes can inflate to the full 8 KiB, and a sender's address may be forged. So whom no
+ * player is connected from is not read at all, and all others without an endpoint share a budget.
+ */
+static bool inflation_allowed(struct racing *g, struct now now, const struct addr *from)
+{
+    struct rate r = rate_of(INFLATIONS_PER_S, INFLATIONS_BURST);
+    return session_group(g, from) && bucket_take(&g->inflations, &r, now.mono);
+}
+
 /* In the clear: the session is the one named, and only that session's rules count. */
 static void plain_in(struct racing *g, struct now now, const struct dgram *d, struct session *known)
 {
     struct update u;
-    struct span text = d->bytes;
-    if (update_parse(json_text(g, text), &u)) {
+    if (!known && gzip_is(d->bytes) && !inflation_allowed(g, now, &d->path.peer)) {
+        count(g, M_DGRAM_UNKNOWN);
+        return;
+    }
+    if (update_parse(json_text(g, d->bytes), &u)) {
         count(g, M_DGRAM_MALFORMED);
         return;
     }

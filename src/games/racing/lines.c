@@ -1,6 +1,6 @@
 /* Lines are strictly in order: while a login is pending nothing behind it is looked at, the edge
  * keeps the bytes and stops reading, and TCP does the rest. A BATCH whose element must wait is not
- * consumed; it is read again later, and batch_done says how many of its elements are behind us. */
+ * consumed; it is seen again later, the same bytes, and batch_at says how far it was handled. */
 #include "games/racing/lines.h"
 
 #include "base/err.h"
@@ -41,17 +41,13 @@ static bool said_enough(struct racing *g, struct session *s)
     return true;
 }
 
-/* Elements of the array from batch_done on; false when one has to wait. */
+/* Elements from batch_at on; false when one has to wait. */
 static bool batch_elements(struct racing *g, struct now now, struct session *s, struct span array)
 {
     struct json_val v;
-    uint32_t i = 0;
-    for (size_t at = 0; json_next(array, &at, &v); i++) {
-        if (i < s->batch_done)
-            continue;
+    for (size_t at = s->batch_at; json_next(array, &at, &v); s->batch_at = (uint32_t)at) {
         if (stopped(s) || said_enough(g, s) || !rate_allows(g, now, s))
             return false;
-        s->batch_done++;
         command_handle(g, now, s, v.raw, true);
     }
     return !stopped(s);
@@ -66,34 +62,40 @@ static uint32_t count_elements(struct span array)
     return n;
 }
 
-/* True when the line is done with, false when it has to be seen again. */
-static bool batch(struct racing *g, struct now now, struct session *s, struct span line)
+/* Finds the elements of a BATCH, or refuses it. */
+static void batch_begin(struct racing *g, struct session *s, struct span line)
 {
     static const char *const names[] = {"messages"};
     struct json_val v[ARRAY_LEN(names)];
-    if (json_object(line, names, ARRAY_LEN(names), v) != JSON_OBJECT || v[0].type != JSON_ARRAY)
+    if (json_object(line, names, ARRAY_LEN(names), v) != JSON_OBJECT || v[0].type != JSON_ARRAY) {
         reply_error(g, s, "Invalid JSON format");
-    else if (count_elements(v[0].raw) > BATCH_MAX)
+    } else if (count_elements(v[0].raw) > BATCH_MAX) {
         reply_error(g, s, "Too many messages in one BATCH. The limit is 32.");
-    else if (!batch_elements(g, now, s, v[0].raw))
-        return false;
-    s->in_batch = false;
-    return true;
+    } else {
+        s->in_batch = true;
+        s->batch_from = (uint32_t)(v[0].raw.p - line.p);
+        s->batch_n = (uint32_t)v[0].raw.n;
+        s->batch_at = 0;
+    }
 }
 
-/* True when the line is done with. A BATCH that is seen again was charged for already: charging it
- * each time would take what its next element waits for. */
+/* True when the line is done with, false when it has to be seen again. A BATCH that is seen again
+ * was charged for already: charging it each time would take what its next element waits for. Nor is
+ * it searched again: that would cost its whole length for each element. */
 static bool line_in(struct racing *g, struct now now, struct session *s, struct span line)
 {
     if (!s->in_batch) {
         if (!rate_allows(g, now, s))
             return false;
-        if (command_handle(g, now, s, line, false) != COMMAND_BATCH)
+        if (command_handle(g, now, s, line, false) == COMMAND_BATCH)
+            batch_begin(g, s, line);
+        if (!s->in_batch)
             return true;
-        s->in_batch = true;
-        s->batch_done = 0;
     }
-    return batch(g, now, s, line);
+    if (!batch_elements(g, now, s, span_of(line.p + s->batch_from, s->batch_n)))
+        return false;
+    s->in_batch = false;
+    return true;
 }
 
 size_t lines_in(struct racing *g, struct now now, struct session *s, struct span bytes)

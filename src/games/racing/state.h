@@ -77,18 +77,19 @@ struct session {
     enum waiting waiting; /* lines wait for this login */
     struct login_ref login;
     struct offer offer;
-    bool in_batch;       /* the line at the front is a BATCH that was begun */
-    uint32_t batch_done; /* its elements that were handled */
+    bool in_batch;                /* the line at the front is a BATCH that was begun */
+    uint32_t batch_from, batch_n; /* where in that line its elements are, an array */
+    uint32_t batch_at;            /* how far into the array they were handled */
     struct bucket commands;
-    size_t said; /* bytes queued for it since its lines were looked at */
+    size_t said;         /* bytes queued for it since its lines were looked at */
     struct timer resume; /* set while lines wait for the command rate */
 
     bool sealed_seen; /* a sealed datagram was accepted: plaintext is over */
     bool has_path;
     struct path path;      /* where its datagrams come from and go to */
-    struct addr udp_host;  /* the one address besides peer that may send; family 0: none yet */
+    struct addr udp_host;  /* the one address besides peer that may send; family 0: none heard */
     struct opener *opener; /* document's cipher or AEAD; NULL before login */
-    bool aead, pack; /* pack: its datagrams are split at LF */
+    bool aead, pack;       /* pack: its datagrams are split at LF */
     uint8_t conn_id[SEAL_CONN_ID];
     struct seal_ref seal;
     struct bucket datagrams;
@@ -117,8 +118,9 @@ struct racing {
     struct timerq resumes;
     struct logins *logins;
     struct addr_limit strangers;
-    struct exempt exempt;        /* from strangers and the login delay */
+    struct exempt exempt;                           /* from strangers and the login delay */
     struct bucket group_trials, scan_trials, scans; /* work spent on finding unknown senders */
+    struct bucket inflations;                       /* and on what they packed */
     struct gzip *gzip;
     struct buf out;     /* one reply while it is written */
     struct arena batch; /* plaintexts of a batch of datagrams, until they are flushed */

@@ -471,11 +471,41 @@ static void refused_ones_use_nothing_up(void **state)
     struct span last = sealed(&p[0], part, good, sizeof good);
     for (unsigned i = 0; i < 400; i++) {
         bool mine = i == 399;
-        d[i].path = mine ? fake_path(p[0].ip, p[0].udp_port) : fake_path("198.51.100.3", 4);
+        d[i].path = mine ? fake_path(p[0].ip, p[0].udp_port) : fake_path(HERE, 4);
         d[i].bytes = mine ? last : b;
     }
     fake_dgrams(f, d, 400);
     receive_update_of(&p[1], &p[0]);
+    stop(f);
+}
+
+/* A small datagram that inflates to 8 KiB is a dear one, and its sender may be forged. */
+static void what_strangers_packed_has_a_price(void **state)
+{
+    (void)state;
+    static uint8_t bomb[16384], blanks[8192];
+    struct fake *f = SERVE("racing.strangers_per_s=1000000");
+    struct player p;
+    enter_with(f, &p, "a", CLEAR);
+    memset(blanks, ' ', sizeof blanks);
+    struct span b = gzipped(span_of(blanks, sizeof blanks), bomb);
+    for (unsigned i = 0; i < 10; i++) { /* from where no player is: not looked at */
+        struct path from = fake_path("198.51.100.3", (uint16_t)(1000 + i));
+        fake_dgram(f, &from, b);
+    }
+    assert_int_equal(fake_metric(f, M_DGRAM_UNKNOWN), 10);
+    assert_int_equal(fake_metric(f, M_DGRAM_MALFORMED), 0);
+    for (unsigned i = 0; i < 1500; i++) {
+        struct path from = fake_path(HERE, (uint16_t)(1000 + i));
+        fake_dgram(f, &from, b);
+    }
+    assert_int_equal(fake_metric(f, M_DGRAM_MALFORMED), 1000);
+    assert_int_equal(fake_metric(f, M_DGRAM_UNKNOWN), 510);
+    fake_advance(f, NSEC_PER_S);
+    char text[300];
+    struct span good = text_in(text, sizeof text, UPDATE(""), p.id);
+    cast_raw(&p, gzipped(good, bomb));
+    assert_int_equal(fake_metric(f, M_DGRAM_ACCEPTED), 1);
     stop(f);
 }
 
@@ -582,6 +612,7 @@ int main(void)
         cmocka_unit_test(a_whole_batch_of_the_largest),
         cmocka_unit_test(more_than_a_batch_holds),
         cmocka_unit_test(refused_ones_use_nothing_up),
+        cmocka_unit_test(what_strangers_packed_has_a_price),
         cmocka_unit_test(messages_to_one_are_packed_where_he_wants_it),
         cmocka_unit_test(a_newer_update_replaces_an_older_one_when_the_socket_is_full),
     };

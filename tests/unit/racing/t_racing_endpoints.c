@@ -207,6 +207,25 @@ static void a_second_address_is_pinned(void **state)
     }
 }
 
+/* Everybody in a room knows its ids, and with the document's secret its keys. */
+static void who_was_heard_at_home_is_not_taken_over(void **state)
+{
+    (void)state;
+    for (enum form form = DOCUMENT; form < FORMS; form++) {
+        struct fake *f = SERVE(NULL);
+        struct player p[2];
+        race(f, p, 2, form);
+        struct player thief = p[0];
+        (void)snprintf(thief.ip, sizeof thief.ip, "2001:db8::bad");
+        cast_update(&thief);
+        assert_outcome(f, form == DOCUMENT ? M_DGRAM_UNKNOWN : M_DGRAM_MOVED);
+        receive_nothing(f);
+        cast_update(&p[1]);
+        receive_update_of(&p[0], &p[1]); /* still at home */
+        stop(f);
+    }
+}
+
 /* A client that lost its connection signs in anew and goes on from the same port. */
 static void a_port_changes_hands(void **state)
 {
@@ -499,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_sealed_one_moves_the_endpoint),
         cmocka_unit_test(addresses_a_sealed_one_may_come_from),
         cmocka_unit_test(a_second_address_is_pinned),
+        cmocka_unit_test(who_was_heard_at_home_is_not_taken_over),
         cmocka_unit_test(a_port_changes_hands),
         cmocka_unit_test(a_new_secret_is_for_new_logins),
         cmocka_unit_test(nothing_but_aead_where_it_is_required),
