@@ -456,7 +456,7 @@ static void listeners_by_configuration(void **state)
     assert_int_equal(l[1].port, 8443);
     assert_string_equal(l[0].bind, "0.0.0.0");
     assert_string_equal(l[0].port_key, "racing.port");
-    assert_int_equal(l[0].out_max, 262144);
+    assert_int_equal(l[0].out_max, RACING_OUT_MAX);
     assert_int_equal(l[0].links_per_addr, 64);
     assert_true(l[0].in_max >= 65536 + 3 + 2);
     assert_int_equal(listeners_of("racing.extra_port", "9000", l, 4), 4);
