@@ -3,10 +3,10 @@
 #ifndef SLIPGATE_BASE_CHECK_H
 #define SLIPGATE_BASE_CHECK_H
 
-#define CHECK(cond)                                                                                \
-    do {                                                                                           \
-        if (__builtin_expect(!(cond), 0))                                                          \
-            check_failed(__FILE__, __LINE__, #cond);                                               \
+#define CHECK(cond)                                  \
+    do {                                             \
+        if (__builtin_expect(!(cond), 0))            \
+            check_failed(__FILE__, __LINE__, #cond); \
     } while (0)
 #define UNREACHABLE() check_failed(__FILE__, __LINE__, "unreachable")
 

@@ -1,7 +1,7 @@
-/* Hash map from fixed-size keys to 64-bit values. The hash is keyed (SipHash-1-3), so a peer who picks
- * keys cannot pick collisions; iteration is in insertion order, so it never depends on the seed.
- * Memory follows the number of live entries up and, with the next insert, down again. Keys are wiped
- * when their entry goes: they may be secret. */
+/* Hash map from fixed-size keys to 64-bit values. The hash is keyed (SipHash-1-3), so a peer who
+ * picks keys cannot pick collisions; iteration is in insertion order, so it never depends on the
+ * seed. Memory follows the number of live entries up and, with the next insert, down again. Keys
+ * are wiped when their entry goes: they may be secret. */
 #ifndef SLIPGATE_BASE_HMAP_H
 #define SLIPGATE_BASE_HMAP_H
 

@@ -51,10 +51,11 @@ static inline struct list *list_first(const struct list *head)
     return list_empty(head) ? NULL : head->next;
 }
 
-#define LIST_EACH(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
+#define LIST_EACH(node, head) \
+    for (struct list *node = (head)->next; node != (head); node = node->next)
 /* The node may be removed while walking. */
-#define LIST_EACH_SAFE(node, tmp, head)                                                            \
-    for (struct list *node = (head)->next, *tmp = node->next; node != (head);                      \
+#define LIST_EACH_SAFE(node, tmp, head)                                       \
+    for (struct list *node = (head)->next, *tmp = node->next; node != (head); \
          node = tmp, tmp = tmp->next)
 
 #endif

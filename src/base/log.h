@@ -1,7 +1,7 @@
-/* Structured log records. A module has a table of rows (level, id, text); to log is to name a row and
- * give typed fields. Nothing is formatted here: the sink (os/) turns a record into text or JSON, and
- * below the level in force a record costs one comparison. Fields never carry secrets; text that a
- * player made is escaped by the sink. */
+/* Structured log records. A module has a table of rows (level, id, text); to log is to name a row
+ * and give typed fields. Nothing is formatted here: the sink (os/) turns a record into text or
+ * JSON, and below the level in force a record costs one comparison. Fields never carry secrets;
+ * text that a player made is escaped by the sink. */
 #ifndef SLIPGATE_BASE_LOG_H
 #define SLIPGATE_BASE_LOG_H
 
@@ -41,17 +41,17 @@ struct log {
 #define LF_ADDR(k, x) ((struct log_field){.key = (k), .type = LOG_TYPE_ADDR, .v.a = (x)})
 
 /* LOG(log, row, fields...): at least one field. LOG0: none. */
-#define LOG(log, row, ...)                                                                         \
-    do {                                                                                           \
-        if ((row)->level <= (log)->level) {                                                        \
-            const struct log_field log_fields_[] = {__VA_ARGS__};                                  \
-            (log)->emit((log), (row), log_fields_, ARRAY_LEN(log_fields_));                        \
-        }                                                                                          \
+#define LOG(log, row, ...)                                                  \
+    do {                                                                    \
+        if ((row)->level <= (log)->level) {                                 \
+            const struct log_field log_fields_[] = {__VA_ARGS__};           \
+            (log)->emit((log), (row), log_fields_, ARRAY_LEN(log_fields_)); \
+        }                                                                   \
     } while (0)
-#define LOG0(log, row)                                                                             \
-    do {                                                                                           \
-        if ((row)->level <= (log)->level)                                                          \
-            (log)->emit((log), (row), NULL, 0);                                                    \
+#define LOG0(log, row)                          \
+    do {                                        \
+        if ((row)->level <= (log)->level)       \
+            (log)->emit((log), (row), NULL, 0); \
     } while (0)
 
 #endif

@@ -18,7 +18,7 @@ struct metric_row {
     const char *name;   /* "slipgate_..._total"; rows of one name stand together in their table */
     const char *labels; /* "direction=\"in\"" or "" */
     enum metric_type type;
-    const char *help;   /* the same text, or NULL, for further rows of one name */
+    const char *help; /* the same text, or NULL, for further rows of one name */
 };
 
 #define METRIC_TABLES_MAX 24u

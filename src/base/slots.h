@@ -1,6 +1,7 @@
 /* A slab of equal objects named by generation handles. Objects never move, slot numbers are small
  * and dense (always below max; low ones are used first), and the handle of a freed object finds
- * nothing. Memory is taken in chunks and given back when a chunk is empty; one empty chunk is kept. */
+ * nothing. Memory is taken in chunks and given back when a chunk is empty; one empty chunk is kept.
+ */
 #ifndef SLIPGATE_BASE_SLOTS_H
 #define SLIPGATE_BASE_SLOTS_H
 

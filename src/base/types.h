@@ -1,8 +1,9 @@
 /* Vocabulary of the whole program: time, borrowed bytes, handles.
  *
  * Time is always handed in, never sampled: `struct now` carries a monotonic clock for deadlines and
- * the wall clock for dates. A span is borrowed: it is valid until the call that received it returns.
- * A handle (`struct ref`) names a slot and its generation; a stale handle finds nothing. */
+ * the wall clock for dates. A span is borrowed: it is valid until the call that received it
+ * returns. A handle (`struct ref`) names a slot and its generation; a stale handle finds nothing.
+ */
 #ifndef SLIPGATE_BASE_TYPES_H
 #define SLIPGATE_BASE_TYPES_H
 
@@ -11,9 +12,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define MUST_USE            __attribute__((warn_unused_result))
-#define PRINTF_LIKE(f, a)   __attribute__((format(printf, f, a)))
-#define ARRAY_LEN(a)        (sizeof(a) / sizeof((a)[0]))
+#define MUST_USE              __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a)     __attribute__((format(printf, f, a)))
+#define ARRAY_LEN(a)          (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(p, t, m) ((t *)(void *)((char *)(p)-offsetof(t, m)))
 
 typedef uint64_t nsec; /* monotonic nanoseconds from an arbitrary start */
@@ -36,9 +37,9 @@ struct ref {
     uint32_t slot, gen; /* gen 0 never names anything */
 };
 
-#define SPAN_NULL ((struct span){NULL, 0})
+#define SPAN_NULL   ((struct span){NULL, 0})
 #define SPAN_LIT(s) ((struct span){(const uint8_t *)("" s), sizeof(s) - 1})
-#define REF_NONE  ((struct ref){0, 0})
+#define REF_NONE    ((struct ref){0, 0})
 
 static inline struct span span_of(const void *p, size_t n)
 {

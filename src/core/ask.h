@@ -6,8 +6,8 @@
 
 #include "base/types.h"
 
-#define ACCOUNT_NAME_MAX   255u /* bytes of UTF-8 the store can hold; games set lower limits */
-#define PASSWORD_MAX       72u  /* what bcrypt takes in; longer would be cut silently */
+#define ACCOUNT_NAME_MAX    255u /* bytes of UTF-8 the store can hold; games set lower limits */
+#define PASSWORD_MAX        72u  /* what bcrypt takes in; longer would be cut silently */
 #define PASSWORD_LEGACY_MAX 1024u
 #define PASSWORD_RECORD_MAX 127u
 
@@ -22,8 +22,8 @@ enum ask_kind {
     ASK_HASH_VERIFY,          /* hash: E_AUTH when the password is wrong */
 };
 
-/* A password record as stored; its text names its scheme: "$2b$..." (bcrypt) or "{sha256}" and base64
- * (imported, verified once and replaced). */
+/* A password record as stored; its text names its scheme: "$2b$..." (bcrypt) or "{sha256}" and
+ * base64 (imported, verified once and replaced). */
 struct password_record {
     uint8_t n;
     char text[PASSWORD_RECORD_MAX + 1];
@@ -73,11 +73,12 @@ struct ask {
 struct answer {
     uint64_t req;
     enum ask_kind kind;
-    int rc; /* 0; E_NOENT, E_EXISTS, E_STALE, E_AUTH as above; E_BUSY waited too long; E_STORE; E_CRYPTO */
+    int rc; /* 0; E_NOENT, E_EXISTS, E_STALE, E_AUTH as above; E_BUSY waited too long; E_STORE;
+               E_CRYPTO */
     union {
         struct account account;          /* FIND, CREATE (id and name) */
         struct password_record password; /* MAKE */
-        bool rehash;                     /* VERIFY: right, but the record is of an old scheme or cost */
+        bool rehash; /* VERIFY: right, but the record is of an old scheme or cost */
     } u;
 };
 

@@ -5,9 +5,10 @@
  * are nineteen small entries. A flush groups the entries by destination (keeping their order within
  * one), packs several messages of one destination into one datagram where its seal was opened with
  * pack (separated by LF, up to the packing limit), seals, and hands the datagrams to the sink. What
- * the sink cannot take (socket buffer full) is kept as a copy of the plaintext in a bounded backlog,
- * where a newer message of the same destination, class DGRAM_LATEST and key replaces the older one;
- * past the bound the oldest goes, counted. An idle egress sends at once: one entry, one datagram.
+ * the sink cannot take (socket buffer full) is kept as a copy of the plaintext in a bounded
+ * backlog, where a newer message of the same destination, class DGRAM_LATEST and key replaces the
+ * older one; past the bound the oldest goes, counted. An idle egress sends at once: one entry, one
+ * datagram.
  *
  * One thread. No allocation after creation but for opening a seal. */
 #ifndef SLIPGATE_CORE_EGRESS_H
@@ -43,9 +44,9 @@ struct dgram_out {
     struct span bytes;
 };
 
-/* The socket side. send: how many of v were dealt with, in order (sent, or failed and counted by the
- * sink); fewer than n means the socket would block now and egress_flush is to be called again when
- * it is writable. Runs of equal path and size stand together (UDP_SEGMENT). */
+/* The socket side. send: how many of v were dealt with, in order (sent, or failed and counted by
+ * the sink); fewer than n means the socket would block now and egress_flush is to be called again
+ * when it is writable. Runs of equal path and size stand together (UDP_SEGMENT). */
 struct dgram_sink {
     size_t (*send)(struct dgram_sink *, const struct dgram_out *v, size_t n);
 };

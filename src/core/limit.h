@@ -1,8 +1,8 @@
 /* Rate limits and who is spared by them.
  *
  * A bucket is one number: the time at which it will be full again (the generic cell rate algorithm,
- * ITU-T I.371), so it costs 8 bytes and no timer. A table keeps one bucket per address, IPv6 by /64,
- * with a ceiling; past it, and until idle ones were swept out, strangers are refused. */
+ * ITU-T I.371), so it costs 8 bytes and no timer. A table keeps one bucket per address, IPv6 by
+ * /64, with a ceiling; past it, and until idle ones were swept out, strangers are refused. */
 #ifndef SLIPGATE_CORE_LIMIT_H
 #define SLIPGATE_CORE_LIMIT_H
 

@@ -1,7 +1,7 @@
 /* Login with name and password, the same for every game: looks the account up, has the password
- * verified or, where the policy registers on first use, hashed and stored, replaces records of an old
- * scheme, and slows down addresses that keep guessing. All slow work is asked for through the host;
- * the service hands in every answer and learns the outcome exactly once.
+ * verified or, where the policy registers on first use, hashed and stored, replaces records of an
+ * old scheme, and slows down addresses that keep guessing. All slow work is asked for through the
+ * host; the service hands in every answer and learns the outcome exactly once.
  *
  * Passwords are copied into memory that is wiped as soon as they are no longer needed. */
 #ifndef SLIPGATE_CORE_LOGIN_H
@@ -12,12 +12,12 @@
 
 enum login_outcome {
     LOGIN_OK,
-    LOGIN_CREATED,            /* first use of the name: registered */
-    LOGIN_WRONG,              /* wrong password; or unknown name where nothing is registered */
-    LOGIN_PASSWORD_SHORT,     /* shorter than the policy's minimum: a new one, or a right one that was
-                               * accepted elsewhere */
-    LOGIN_PASSWORD_UNUSABLE,  /* over PASSWORD_MAX bytes or holding NUL */
-    LOGIN_BUSY,               /* queues are full or the store is down: try again */
+    LOGIN_CREATED,        /* first use of the name: registered */
+    LOGIN_WRONG,          /* wrong password; or unknown name where nothing is registered */
+    LOGIN_PASSWORD_SHORT, /* shorter than the policy's minimum: a new one, or a right one that was
+                           * accepted elsewhere */
+    LOGIN_PASSWORD_UNUSABLE, /* over PASSWORD_MAX bytes or holding NUL */
+    LOGIN_BUSY,              /* queues are full or the store is down: try again */
 };
 
 struct login_policy {
@@ -57,8 +57,8 @@ MUST_USE int login_start(struct logins *, struct now, const struct login_request
                          struct login_ref *ret);
 /* No result will come; the password is wiped at once. Stale handles are fine. */
 void login_cancel(struct logins *, struct login_ref);
-/* Takes an answer that came to the service (answers to others are ignored). True: *ret is the result
- * of a login. */
+/* Takes an answer that came to the service (answers to others are ignored). True: *ret is the
+ * result of a login. */
 bool login_answer(struct logins *, struct now, const struct answer *, struct login_result *ret);
 /* Starts what had to wait; true: *ret is a result, call again. */
 bool login_due(struct logins *, struct now, struct login_result *ret);

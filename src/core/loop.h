@@ -1,5 +1,5 @@
-/* What store and admin need from the event loop, as a table, so that neither sees libuv and both run
- * in the simulator. All callbacks come on the loop's thread. */
+/* What store and admin need from the event loop, as a table, so that neither sees libuv and both
+ * run in the simulator. All callbacks come on the loop's thread. */
 #ifndef SLIPGATE_CORE_LOOP_H
 #define SLIPGATE_CORE_LOOP_H
 
@@ -28,7 +28,8 @@ struct loop {
 
 struct loop_ops {
     struct now (*now)(struct loop *);
-    /* Level-triggered watch of a descriptor the caller owns; events: loop_event bits, 0 for none. */
+    /* Level-triggered watch of a descriptor the caller owns; events: loop_event bits, 0 for none.
+     */
     int (*watch)(struct loop *, int fd, unsigned events, loop_watch_fn, void *ctx,
                  struct loop_watch **ret);
     int (*watch_set)(struct loop_watch *, unsigned events);

@@ -69,7 +69,7 @@ struct server {
     size_t bound_n;
 
     struct slots links;
-    struct hmap per_addr;            /* links by service and address */
+    struct hmap per_addr;                     /* links by service and address */
     struct list handshakes, stalled, closing; /* oldest first; each has one age limit */
     uint32_t handshakes_n, open_n, closing_n;
     uint32_t links_peak;

@@ -1,9 +1,9 @@
 /* Gives memory back to the system after a crowd has gone.
  *
- * The C library keeps what a thousand ended TLS connections freed, because their pieces lie scattered
- * over its heap. When the number of links has fallen to half of its last height, malloc_trim runs once
- * on a thread of its own, at low priority: it holds the heap's lock for milliseconds, which the path of
- * a datagram never asks for.
+ * The C library keeps what a thousand ended TLS connections freed, because their pieces lie
+ * scattered over its heap. When the number of links has fallen to half of its last height,
+ * malloc_trim runs once on a thread of its own, at low priority: it holds the heap's lock for
+ * milliseconds, which the path of a datagram never asks for.
  *
  * Called on the loop's thread. */
 #ifndef SLIPGATE_OS_TRIM_H

@@ -4,10 +4,11 @@
 
 #include "games/racing/state.h"
 
-/* Says why and ends the session with this id; an empty id means every session. Unknown ids are fine. */
+/* Says why and ends the session with this id; an empty id means every session. Unknown ids are
+ * fine. */
 void kick_players(struct racing *, struct span session_id);
-/* Takes everybody out of the room with this id, tells them, and so removes it; an empty id means every
- * room. Unknown ids are fine. */
+/* Takes everybody out of the room with this id, tells them, and so removes it; an empty id means
+ * every room. Unknown ids are fine. */
 void kick_rooms(struct racing *, struct span room_id);
 
 #endif

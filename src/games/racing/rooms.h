@@ -8,8 +8,8 @@ struct spawn {
     float x, y, z;
 };
 
-/* Creates a room whose host will be s: it is empty, and s must leave the room it is in and join this
- * one at once. The caller has looked at racing.max_rooms. E_FULL, E_NOMEM. */
+/* Creates a room whose host will be s: it is empty, and s must leave the room it is in and join
+ * this one at once. The caller has looked at racing.max_rooms. E_FULL, E_NOMEM. */
 MUST_USE int room_create(struct racing *, struct session *s, struct span name, struct room **ret);
 /* The room with this id, or NULL. */
 struct room *room_find(const struct racing *, struct span id);

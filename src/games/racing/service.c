@@ -13,8 +13,8 @@
 #define STRANGERS_MAX 65536u
 #define ROOMS_MAX     1001u /* racing.max_rooms at most, and a new one before the old one is left */
 #define SWEEP_EVERY   NSEC_PER_S
-/* A batch of 64 of the largest datagrams, each opened, inflated, written anew and put on one line; of
- * a larger one a message that finds no room is dropped. */
+/* A batch of 64 of the largest datagrams, each opened, inflated, written anew and put on one line;
+ * of a larger one a message that finds no room is dropped. */
 #define BATCH_BYTES (64u * (1472u + 3u * (8192u + 512u)))
 
 struct service {

@@ -8,10 +8,10 @@
 
 #define RACING_NAME_MAX \
     64u /* bytes of a player's or room's name; racing.name_max_bytes may lower it */
-/* Unsent bytes of one link. A list of 1,000 rooms, 257 KB at worst, must fit on top of what the edge
- * lets wait before it holds lines back (a quarter) and of one turn's replies (an eighth). */
+/* Unsent bytes of one link. A list of 1,000 rooms, 257 KB at worst, must fit on top of what the
+ * edge lets wait before it holds lines back (a quarter) and of one turn's replies (an eighth). */
 #define RACING_OUT_MAX  524288u
-#define RACING_ROOM_MAX 64u     /* ceiling of racing.room_size */
+#define RACING_ROOM_MAX 64u /* ceiling of racing.room_size */
 
 enum racing_metric {
     M_COMMANDS,

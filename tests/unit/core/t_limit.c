@@ -272,7 +272,8 @@ static void bad_words_are_named(void **state)
         "::ffff:1.2.3.4/95",
         "fe80::1%eth0",
         "1.2.3.4/24/24",
-        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "a"
          "aa"),
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -390,18 +390,12 @@ static void an_imported_account_logs_in_and_is_rehashed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(passwords_are_made_and_verified),
-        T(a_password_of_any_length_is_safe_to_ask_about),
-        T(the_cost_changes_while_running),
-        T(the_queue_is_bounded_by_expected_waiting_time),
-        T(more_workers_take_more),
-        T(a_job_that_waited_too_long_is_not_hashed),
-        T(cancelled_jobs_are_skipped),
-        T(the_queue_is_bounded_in_entries),
-        T(the_end_answers_everybody_soon),
-        T(closed_ports_refuse_what_the_last_answers_lead_to),
-        T(wrong_settings_are_refused),
-        T(an_imported_account_logs_in_and_is_rehashed),
+        T(passwords_are_made_and_verified), T(a_password_of_any_length_is_safe_to_ask_about),
+        T(the_cost_changes_while_running),  T(the_queue_is_bounded_by_expected_waiting_time),
+        T(more_workers_take_more),          T(a_job_that_waited_too_long_is_not_hashed),
+        T(cancelled_jobs_are_skipped),      T(the_queue_is_bounded_in_entries),
+        T(the_end_answers_everybody_soon),  T(closed_ports_refuse_what_the_last_answers_lead_to),
+        T(wrong_settings_are_refused),      T(an_imported_account_logs_in_and_is_rehashed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
