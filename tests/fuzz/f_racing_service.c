@@ -1,8 +1,8 @@
 /* The whole racing service from a list of events: links that come and go, bytes, datagrams that are
  * right, tampered with or noise, answers in any order and with faults, time, a full socket, new
- * configuration, a drain. After each event the service's own check runs (host_fake.h); at the end
- * and on the way nothing may have been sent to an address that never was a player's, and once
- * everybody has gone nothing may be left. */
+ * configuration, an operator, a drain. After each event the service's own check runs (host_fake.h);
+ * at the end and on the way nothing may have been sent to an address that never was a player's, and
+ * once everybody has gone nothing may be left. */
 #include "fuzz.h"
 
 #include "base/err.h"
@@ -307,6 +307,10 @@ static void event(struct world *w)
     case 11:
         if (who < 4)
             reconfigure(w);
+        else if (who < 6)
+            fake_moderate(w->f, NOTICE_KICK, byte(w) & 15 ? a->id : "");
+        else if (who < 8)
+            fake_moderate(w->f, NOTICE_CLOSE_ROOM, byte(w) & 15 ? w->room : "");
         else if (who == 15)
             fake_drain(w->f, (nsec)byte(w) * 100 * NSEC_PER_MS);
         break;
