@@ -43,13 +43,17 @@ static bool is_behind(const struct link *l)
     return l->text.n + l->out.n > l->out_max / 4;
 }
 
-/* While a resumed link waits for its turn, what it has must be delivered before more is read. */
+/* While a resumed link waits for its turn, what it has must be delivered before more is read. A
+ * paused one is read until it has something to keep: only so is it noticed that its peer left, and
+ * what a service does for him meanwhile can be given up. */
 static bool wants_input(const struct link *l)
 {
     switch ((enum link_state)l->state) {
     case LINK_HANDSHAKE: return true;
     case LINK_OPEN:
-        return !l->paused && !l->ended && !list_linked(&l->ready) && !l->held && !is_behind(l);
+        if (list_linked(&l->ready) || l->held || is_behind(l))
+            return false;
+        return l->paused ? l->in.n == 0 : !l->ended;
     case LINK_ENDING: return false;
     case LINK_CLOSING: return l->shut;
     }

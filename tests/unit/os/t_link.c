@@ -108,21 +108,44 @@ static void pause_keeps_order(void **state)
                         "a\npause 30\nb\nc\nd\npause 5\ne\n");
 }
 
-/* While it is paused, a link's bytes stay in the kernel: the edge holds one read at most. */
+/* While it is paused, a link is read until there is something to keep; the rest stays in the
+ * kernel. */
 static void pause_stops_reading(void **state)
 {
     (void)state;
     fx_start(&f);
     struct client *c = joined(true);
-    client_send(c, "pause 60\n");
+    client_send(c, "pause 300\n");
     fx_until(&f, f.service->links[0].resume_at != 0);
     uint64_t before = fx_row(&f, ROW_BYTES_IN);
-    for (int i = 0; i < 200; i++)
+    client_send(c, "0123456789012345678901234567890123456789\n");
+    fx_until(&f, fx_row(&f, ROW_BYTES_IN) > before);
+    before = fx_row(&f, ROW_BYTES_IN);
+    for (int i = 1; i < 200; i++)
         client_send(c, "0123456789012345678901234567890123456789\n");
     fx_until(&f, c->todo.n == 0);
     fx_idle(&f, 10);
     assert_int_equal(fx_row(&f, ROW_BYTES_IN), before);
     fx_until(&f, c->got.n == 200 * 41);
+}
+
+/* Whoever leaves in a pause is not kept until its end: what is done for him can be given up. */
+static void pause_ends_with_the_peer(void **state)
+{
+    (void)state;
+    fx_start(&f);
+    for (unsigned i = 0; i < 3; i++) {
+        struct client *c = joined(i > 0);
+        client_send(c, "pause 100000\n");
+        fx_until(&f, f.service->links[0].resume_at != 0);
+        if (i == 2) {
+            struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+            assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+        }
+        client_close(&f, c);
+        fx_until(&f, f.service->closes == i + 1);
+        assert_int_equal(f.service->links[0].why, CLOSE_BY_PEER);
+    }
 }
 
 /* A resume in the same call is honoured from the loop, which stays alive meanwhile. */
@@ -494,6 +517,7 @@ int main(void)
         T(plaintext_any_split),
         T(pause_keeps_order),
         T(pause_stops_reading),
+        T(pause_ends_with_the_peer),
         T(spinning_service_leaves_the_loop_alive),
         T(pause_in_flight_end),
         T(tls_half_close),
