@@ -315,8 +315,12 @@ static void event(struct world *w)
             fake_drain(w->f, (nsec)byte(w) * 100 * NSEC_PER_MS);
         break;
     case 12:
-        if (a->link != FAKE_NO_LINK)
+        if (a->link == FAKE_NO_LINK)
+            break;
+        if (who < 8)
             fake_hang_up(w->f, a->link);
+        else
+            fake_reset(w->f, a->link);
         break;
     case 13:
         if (a->link != FAKE_NO_LINK)

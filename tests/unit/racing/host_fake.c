@@ -541,6 +541,14 @@ void fake_hang_up(struct fake *f, int link)
     loud(before);
 }
 
+void fake_reset(struct fake *f, int link)
+{
+    bool before = quiet();
+    end_link(link_at(f, link), CLOSE_BY_PEER);
+    settle(f);
+    loud(before);
+}
+
 void fake_stall(struct fake *f, int link, bool stalled)
 {
     bool before = quiet();

@@ -96,8 +96,11 @@ int fake_open(struct fake *, const char *ip, uint16_t port);
 void fake_bytes(struct fake *, int link, const void *p, size_t n);
 /* Each line with its LF. */
 void fake_line(struct fake *, int link, const char *text);
-/* The peer ends its direction (a reset would look the same to a service). */
+/* The peer ends its direction in order: what it sent before is still delivered, after a pause too.
+ */
 void fake_hang_up(struct fake *, int link);
+/* The connection is lost: the link ends at once, whatever it waits for. */
+void fake_reset(struct fake *, int link);
 /* While stalled the peer reads nothing; at its end it reads what waits. */
 void fake_stall(struct fake *, int link, bool stalled);
 bool fake_is_open(const struct fake *, int link);
