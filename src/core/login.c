@@ -7,8 +7,9 @@
  *                         └─ nothing is registered ─ DECOY ► WRONG
  *
  * DECOY hashes the password for nothing, so that an unknown name takes as long as a wrong password.
- * A login whose link went away stays until its answer has come (CANCELLED), because every ask is
- * answered exactly once and the handle must not be used again before. */
+ * DELAY is for an address that guesses, and for one that has AT_WORK_MAX logins in the other
+ * states. A login whose link went away stays until its answer has come (CANCELLED), because every
+ * ask is answered exactly once and the handle must not be used again before. */
 #include "core/login.h"
 
 #include "base/check.h"
@@ -30,6 +31,7 @@ struct login {
     char name[ACCOUNT_NAME_MAX + 1];
     size_t password_n;
     uint8_t *password; /* ours */
+    bool counted;      /* in at_work */
     int64_t account;
     uint32_t password_min; /* as the account remembers it */
     struct password_record record;
@@ -42,7 +44,13 @@ struct logins {
     struct timerq delays;
     struct hmap failures; /* address prefix -> count << 48 | time of the last in ms */
     nsec failures_swept;
+    struct hmap at_work; /* address prefix -> its logins that are not in DELAY */
 };
+
+/* Work of one address at once: the others of it wait their turn, so that a few addresses cannot
+ * fill the hash queue for everybody. */
+#define AT_WORK_MAX 4u
+#define TURN_EVERY  (50 * NSEC_PER_MS)
 
 #define FAILURES_FREE     4u /* wrong guesses before the delay starts */
 #define FAILURE_DELAY_MIN (500 * NSEC_PER_MS)
@@ -62,6 +70,7 @@ int logins_create(struct logins **ret, struct host *host, uint32_t max)
     slots_init(&l->all, sizeof(struct login), max);
     timerq_init(&l->delays);
     hmap_init(&l->failures, 16, seed, FAILURE_ADDRS_MAX);
+    hmap_init(&l->at_work, 16, seed, max);
     *ret = l;
     return 0;
 }
@@ -73,8 +82,39 @@ static void forget_password(struct login *g)
     g->password_n = 0;
 }
 
+/* Whether the address may have one more at work; it is counted then, memory permitting. */
+static bool take_turn(struct logins *l, struct login *g)
+{
+    uint8_t key[16];
+    uint64_t n = 0;
+    if (exempt_has(&l->policy.exempt, &g->peer))
+        return true;
+    addr_limit_key(&g->peer, key);
+    (void)hmap_get(&l->at_work, key, &n);
+    if (n >= AT_WORK_MAX)
+        return false;
+    g->counted = hmap_put(&l->at_work, key, n + 1) == 0;
+    return true;
+}
+
+static void give_turn(struct logins *l, struct login *g)
+{
+    uint8_t key[16];
+    uint64_t n = 0;
+    if (!g->counted)
+        return;
+    g->counted = false;
+    addr_limit_key(&g->peer, key);
+    (void)hmap_get(&l->at_work, key, &n);
+    if (n <= 1)
+        (void)hmap_del(&l->at_work, key);
+    else
+        CHECK(hmap_put(&l->at_work, key, n - 1) == 0); /* replaces: takes no memory */
+}
+
 static void drop(struct logins *l, struct login *g)
 {
+    give_turn(l, g);
     timerq_cancel(&l->delays, &g->delay);
     forget_password(g);
     slots_del(&l->all, g->self);
@@ -89,6 +129,7 @@ void logins_destroy(struct logins *l)
         forget_password(g);
     slots_fini(&l->all);
     hmap_fini(&l->failures);
+    hmap_fini(&l->at_work);
     mem_free(l);
 }
 
@@ -368,6 +409,8 @@ int login_start(struct logins *l, struct now now, const struct login_request *q,
     g->peer = q->peer;
     g->owner = q->owner;
     nsec delay = delay_for(l, &q->peer, now);
+    if (delay == 0 && !take_turn(l, g))
+        delay = TURN_EVERY;
     if (delay) {
         g->state = DELAY;
         timerq_set(&l->delays, &g->delay, now.mono + delay);
@@ -385,7 +428,9 @@ bool login_due(struct logins *l, struct now now, struct login_result *ret)
     struct timer *t;
     while ((t = timerq_pop(&l->delays, now.mono))) {
         struct login *g = CONTAINER_OF(t, struct login, delay);
-        if (ask_find(l, g))
+        if (!take_turn(l, g))
+            timerq_set(&l->delays, &g->delay, now.mono + TURN_EVERY);
+        else if (ask_find(l, g))
             return finish(l, g, LOGIN_BUSY, now, ret);
     }
     return false;

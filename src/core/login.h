@@ -1,7 +1,8 @@
 /* Login with name and password, the same for every game: looks the account up, has the password
  * verified or, where the policy registers on first use, hashed and stored, replaces records of an
- * old scheme, and slows down addresses that keep guessing. All slow work is asked for through the
- * host; the service hands in every answer and learns the outcome exactly once.
+ * old scheme, slows down addresses that keep guessing, and works on few logins of one address at
+ * once. All slow work is asked for through the host; the service hands in every answer and learns
+ * the outcome exactly once.
  *
  * Passwords are copied into memory that is wiped as soon as they are no longer needed. */
 #ifndef SLIPGATE_CORE_LOGIN_H

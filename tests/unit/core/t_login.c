@@ -683,8 +683,10 @@ static void the_number_in_progress_is_limited(void **state)
     struct fixture *x = *state;
     struct login_ref ref[8], extra;
     x->f->asks.delay = NSEC_NEVER;
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 8; i++) {
+        peer_ip = i < 4 ? "60.2.1.1" : "60.2.1.2";
         assert_int_equal(start_n(x, SPAN_LIT("n"), SPAN_LIT("pw"), i, &ref[i]), 0);
+    }
     assert_int_equal(start(x, "n", "pw", &extra), E_BUSY);
     assert_int_equal(logins_live(x->s->logins), 8);
     cancel(x, ref[3]); /* holds its place until the answer has come */
@@ -696,6 +698,29 @@ static void the_number_in_progress_is_limited(void **state)
     assert_int_equal(start(x, "n", "pw", &extra), 0);
     fake_answer_all(x->f);
     assert_int_equal(only_result(x).outcome, LOGIN_OK);
+}
+
+/* Four of one address are worked on; the fifth waits its turn, and other addresses do not wait. */
+static void an_address_has_few_at_work(void **state)
+{
+    struct fixture *x = *state;
+    struct login_ref ref[7];
+    peer_ip = "60.3.1.1";
+    x->f->asks.delay = NSEC_NEVER;
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(start_n(x, SPAN_LIT("n"), SPAN_LIT("pw"), i, &ref[i]), 0);
+    peer_ip = "60.3.1.2";
+    assert_int_equal(start_n(x, SPAN_LIT("m"), SPAN_LIT("pw"), 6, &ref[6]), 0);
+    fake_answer_all(x->f);
+    assert_int_equal(x->s->results_n, 5); /* four, and the other address's */
+    for (size_t i = 0; i < 5; i++)
+        assert_true(x->s->results[i].owner < 4 || x->s->results[i].owner == 6);
+    cancel(x, ref[5]); /* gone before its turn */
+    fake_advance(x->f, 51 * NSEC_PER_MS);
+    fake_answer_all(x->f);
+    assert_int_equal(x->s->results_n, 6);
+    assert_int_equal(x->s->results[5].owner, 4);
+    assert_int_equal(logins_live(x->s->logins), 0);
 }
 
 static void passwords_leave_no_trace(void **state)
@@ -778,6 +803,7 @@ int main(void)
         TEST(more_guessers_than_can_be_remembered),
         TEST(the_number_in_progress_is_limited),
         TEST(passwords_leave_no_trace),
+        TEST(an_address_has_few_at_work),
         TEST(short_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
