@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define PER_ADDRESS_MAX   32u /* connections, so that one slow client cannot hold them all */
 #define REQUEST_BYTES_MAX (16u * 1024)
 
 const struct config_row admin_config[6] = {
@@ -82,12 +83,12 @@ static int start(struct admin *a, const struct config *c)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_USE_TURBO;
     a->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, http_answer, a, MHD_OPTION_EXTERNAL_LOGGER, library_log, a,
+        flags, 0, http_accept, a, http_answer, a, MHD_OPTION_EXTERNAL_LOGGER, library_log, a,
         MHD_OPTION_LISTEN_SOCKET, a->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)config_int(c, "admin.max_connections"), MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)config_int(c, "admin.timeout_s"), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)REQUEST_BYTES_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        (unsigned)config_int(c, "admin.max_connections"), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        PER_ADDRESS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)config_int(c, "admin.timeout_s"),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES_MAX, MHD_OPTION_STRICT_FOR_CLIENT,
+        1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (!a->daemon)
         return E_IO;
     a->listen_fd = -1; /* the daemon's from here on */

@@ -122,27 +122,37 @@ static enum MHD_Result note_header(void *ctx, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
-static struct addr peer_of(struct MHD_Connection *connection)
+static struct addr from_sys(const struct sockaddr *sa)
 {
-    struct addr none = {.family = ADDR_NONE};
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (!info || !info->client_addr)
-        return none;
     uint8_t ip[16];
-    if (info->client_addr->sa_family == AF_INET) {
+    if (sa && sa->sa_family == AF_INET) {
         struct sockaddr_in in;
-        memcpy(&in, info->client_addr, sizeof in);
+        memcpy(&in, sa, sizeof in);
         memcpy(ip, &in.sin_addr, 4);
         return addr_v4(ip, ntohs(in.sin_port));
     }
-    if (info->client_addr->sa_family == AF_INET6) {
+    if (sa && sa->sa_family == AF_INET6) {
         struct sockaddr_in6 in;
-        memcpy(&in, info->client_addr, sizeof in);
+        memcpy(&in, sa, sizeof in);
         memcpy(ip, &in.sin6_addr, 16);
         return addr_v6(ip, ntohs(in.sin6_port), in.sin6_scope_id);
     }
-    return none;
+    return (struct addr){.family = ADDR_NONE};
+}
+
+static struct addr peer_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return from_sys(info ? info->client_addr : NULL);
+}
+
+enum MHD_Result http_accept(void *ctx, const struct sockaddr *from, socklen_t n)
+{
+    struct admin *a = ctx;
+    struct addr peer = from_sys(from);
+    (void)n;
+    return guard_source_allowed(&peer, a->auth) ? MHD_YES : MHD_NO;
 }
 
 /* An HTTP/1.0 request without Host comes from a probe, never from a browser. */

@@ -22,6 +22,8 @@ struct admin {
 
 MUST_USE int http_metrics_init(struct admin *);
 
+/* libmicrohttpd's accept policy: strangers are turned away before they can hold a connection. */
+enum MHD_Result http_accept(void *ctx, const struct sockaddr *from, socklen_t n);
 /* libmicrohttpd's handler; ctx is the admin. */
 enum MHD_Result http_answer(void *ctx, struct MHD_Connection *, const char *url, const char *method,
                             const char *version, const char *upload, size_t *upload_n,
