@@ -10,6 +10,8 @@
 
 #define COMMAND_NAME_MAX 1024u /* longer ones are unknown and echoed cut */
 #define COMMAND_LOG_MAX  32u   /* longer than any of ours: made-up ones must not fill the disk */
+#define LOGGED_PER_S     2u
+#define LOGGED_BURST     100u
 
 static const char *const members[F_MEMBERS] = {
     [F_COMMAND] = "command", [F_NAME] = "name",          [F_PASSWORD] = "password",
@@ -248,12 +250,21 @@ static void refuse(struct racing *g, struct session *s, const char *message)
     reply_error(g, s, message);
 }
 
+/* Enough of each session to follow it, not so much that a flood fills a disk. */
+static void log_one(struct racing *g, struct now now, struct session *s, struct span name)
+{
+    struct rate rate = rate_of(LOGGED_PER_S, LOGGED_BURST);
+    if (bucket_take(&s->logged, &rate, now.mono))
+        LOG(g->host->log, &log_command, LF_SPAN("session", span_of(s->id, 8)),
+            LF_SPAN("command",
+                    span_of(name.p, name.n < COMMAND_LOG_MAX ? name.n : COMMAND_LOG_MAX)));
+}
+
 static enum command_result dispatch(struct racing *g, struct now now, struct session *s,
                                     struct span name, const struct json_val *v, bool nested)
 {
     const struct command *c = find_command(name);
-    LOG(g->host->log, &log_command, LF_SPAN("session", span_of(s->id, 8)),
-        LF_SPAN("command", span_of(name.p, name.n < COMMAND_LOG_MAX ? name.n : COMMAND_LOG_MAX)));
+    log_one(g, now, s, name);
     if (!c) {
         host_count(g->host, M_COMMANDS_REFUSED, 1);
         reply_unknown(g, s, name);

@@ -811,6 +811,23 @@ static void room_events_are_told_to_the_others(void **state)
     stop(f);
 }
 
+/* A flood of commands is answered and not logged line by line. */
+static void a_flood_does_not_fill_the_log(void **state)
+{
+    (void)state;
+    struct fake *f = SERVE("racing.commands_per_s=0");
+    struct player p;
+    enter(f, &p, HERE);
+    size_t before = f->log_text.n;
+    for (int i = 0; i < 1000; i++)
+        ask(&p, "{'command':'PING'}", "{'command':'PONG'}");
+    size_t records = 0;
+    for (size_t at = before; at < f->log_text.n; at++)
+        records += f->log_text.p[at] == '\n';
+    assert_in_range(records, 50, 150);
+    stop(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -833,6 +850,7 @@ int main(void)
         cmocka_unit_test(the_grid_by_order_of_joining),
         cmocka_unit_test(relaying),
         cmocka_unit_test(relayed_texts_are_limited),
+        cmocka_unit_test(a_flood_does_not_fill_the_log),
         cmocka_unit_test(relaying_within_the_room_only),
         cmocka_unit_test(room_events_are_told_to_the_others),
     };
