@@ -487,7 +487,10 @@ static void cancelling_after_each_answer(void **state)
                 assert_true(fake_answer(x->f));
             assert_int_equal(x->s->results_n, 0);
             uint64_t cancelled = x->f->asks.cancelled;
+            long blocks = alloc_live_blocks();
+            bool holds = before < 3; /* a password to be wiped now; when replacing it is gone */
             cancel(x, ref);
+            assert_int_equal(alloc_live_blocks(), blocks - holds);
             assert_int_equal(x->f->asks.cancelled, cancelled + 1); /* the host may skip the work */
             cancel(x, ref);                                        /* twice is fine */
             assert_int_equal(logins_live(x->s->logins), 1);        /* the answer is still owed */

@@ -458,7 +458,8 @@ static void more_than_a_batch_holds(void **state)
 static void refused_ones_use_nothing_up(void **state)
 {
     (void)state;
-    static uint8_t bomb[16384], blanks[8192];
+    static uint8_t bomb[16384], large[16384];
+    static char blanks[8192], text[8192];
     static struct dgram d[400];
     struct fake *f = SERVE("racing.strangers_per_s=1000000");
     struct player p[2];
@@ -466,9 +467,9 @@ static void refused_ones_use_nothing_up(void **state)
     race(f, p, 2, DOCUMENT);
     memset(blanks, ' ', sizeof blanks);
     struct span b = gzipped(span_of(blanks, sizeof blanks), bomb);
-    char text[300];
-    struct span part = text_in(text, sizeof text, UPDATE(""), p[0].id);
-    struct span last = sealed(&p[0], part, good, sizeof good);
+    size_t n = text_in(text, sizeof text, UPDATE(""), p[0].id).n;
+    memset(text + n, ' ', sizeof text - n); /* it needs as much room as each of those before it */
+    struct span last = sealed(&p[0], gzipped(span_of(text, sizeof text), large), good, sizeof good);
     for (unsigned i = 0; i < 400; i++) {
         bool mine = i == 399;
         d[i].path = mine ? fake_path(p[0].ip, p[0].udp_port) : fake_path(HERE, 4);

@@ -4,6 +4,7 @@
 
 #include "alloc_fault.h"
 #include "base/err.h"
+#include "games/racing/state.h"
 #include "wire/text.h"
 
 #include <stdio.h>
@@ -483,6 +484,8 @@ static void passwords_and_keys_leave_no_trace(void **state)
     (void)listen_to(&p, line);
     assert_int_equal(sscanf(strstr(line, "\"s2c\":\""), "\"s2c\":\"%128[^\"]", key), 1);
     assert_int_equal(alloc_secret_leaks(), 0);
+    const struct buf *out = &((struct racing *)(void *)f->svc)->out; /* where replies are written */
+    assert_null(memmem(out->p, out->cap, key, 80));
     assert_false(logged(f, secret));
     assert_false(logged(f, key));
     assert_false(logged(f, p.id)); /* key material: cut */
