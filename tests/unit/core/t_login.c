@@ -679,6 +679,39 @@ static void more_guessers_than_can_be_remembered(void **state)
     assert_int_equal(delay_of_next(x) / NSEC_PER_MS, 500);
 }
 
+/* Four of one address are at work, the others wait however long it takes, and go on as places come
+ * free; a cancelled one keeps its place until its answer has come. */
+static void turns_of_one_address(void **state)
+{
+    struct fixture *x = *state;
+    struct login_ref ref[7], other;
+    x->f->asks.delay = NSEC_NEVER;
+    for (uint64_t i = 0; i < 7; i++)
+        assert_int_equal(start_n(x, SPAN_LIT("n"), SPAN_LIT("pw"), i, &ref[i]), 0);
+    peer_ip = "198.51.100.1"; /* others are not concerned */
+    assert_int_equal(start_n(x, SPAN_LIT("m"), SPAN_LIT("pw"), 9, &other), 0);
+    assert_int_equal(x->f->asks.pending_n, 5);
+    fake_advance(x->f, 10 * NSEC_PER_S);
+    assert_int_equal(x->f->asks.pending_n, 5);
+    cancel(x, ref[0]);
+    cancel(x, ref[5]); /* waits: leaves at once */
+    fake_advance(x->f, NSEC_PER_S);
+    assert_int_equal(x->f->asks.pending_n, 5);
+    assert_true(fake_answer(x->f)); /* the cancelled one's */
+    assert_int_equal(x->f->asks.pending_n, 4);
+    fake_advance(x->f, 100 * NSEC_PER_MS);
+    assert_int_equal(x->f->asks.pending_n, 5);
+    x->f->asks.delay = 0;
+    fake_answer_all(x->f);
+    fake_advance(x->f, 100 * NSEC_PER_MS);
+    assert_int_equal(x->s->results_n, 6);
+    for (unsigned i = 0; i < 6; i++)
+        assert_true(x->s->results[i].outcome == LOGIN_OK ||
+                    x->s->results[i].outcome == LOGIN_CREATED);
+    assert_int_equal(logins_live(x->s->logins), 0);
+    x->s->results_n = 0;
+}
+
 /* ---- ceilings and memory ---- */
 
 static void the_number_in_progress_is_limited(void **state)
@@ -804,6 +837,7 @@ int main(void)
         TEST(busy_and_refused_are_no_guesses),
         TEST(a_delayed_login_can_be_cancelled_or_refused),
         TEST(more_guessers_than_can_be_remembered),
+        TEST(turns_of_one_address),
         TEST(the_number_in_progress_is_limited),
         TEST(passwords_leave_no_trace),
         TEST(an_address_has_few_at_work),
