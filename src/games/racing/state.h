@@ -82,8 +82,8 @@ struct session {
     uint32_t batch_at;            /* how far into the array they were handled */
     struct bucket commands;
     struct bucket logged; /* commands of it that reach the log */
-    size_t said;         /* bytes queued for it since its lines were looked at */
-    struct timer resume; /* set while lines wait for the command rate */
+    size_t said;          /* bytes queued for it since its lines were looked at */
+    struct timer resume;  /* set while lines wait for the command rate */
 
     bool sealed_seen; /* a sealed datagram was accepted: plaintext is over */
     bool has_path;
