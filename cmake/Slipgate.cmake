@@ -69,11 +69,28 @@ target_link_options(slipgate_flags INTERFACE -Wl,-z,relro,-z,now)
 
 # slipgate_layer(NAME FILES... LINKS libs...): one folder, one static library. Its headers are
 # included as "layer/header.h" from the source root.
+#
+# NAME_planted is the same with the deliberate defects of base/plant.def compiled in, over the planted
+# form of what it links; built only where the simulator is.
+set(SLIPGATE_PLANTABLE slipgate_base slipgate_wire slipgate_core slipgate_racing slipgate_store
+    slipgate_client slipgate_host_fake)
 function(slipgate_layer name)
     cmake_parse_arguments(arg "" "" "FILES;LINKS" ${ARGN})
-    add_library(${name} STATIC ${arg_FILES})
+    slipgate_add_layer(${name} "${arg_FILES}" "${arg_LINKS}")
+    if(name IN_LIST SLIPGATE_PLANTABLE)
+        set(links ${arg_LINKS})
+        list(JOIN SLIPGATE_PLANTABLE "|" plantable)
+        list(TRANSFORM links APPEND _planted REGEX "^(${plantable})$")
+        slipgate_add_layer(${name}_planted "${arg_FILES}" "${links}")
+        target_compile_definitions(${name}_planted PRIVATE SLIPGATE_PLANTS)
+        set_target_properties(${name}_planted PROPERTIES EXCLUDE_FROM_ALL ON)
+    endif()
+endfunction()
+
+function(slipgate_add_layer name files links)
+    add_library(${name} STATIC ${files})
     target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
-    target_link_libraries(${name} PUBLIC ${arg_LINKS} PRIVATE slipgate_flags)
+    target_link_libraries(${name} PUBLIC ${links} PRIVATE slipgate_flags)
     if(SLIPGATE_SANITIZE OR SLIPGATE_COVERAGE)
         target_link_options(${name} INTERFACE $<TARGET_PROPERTY:slipgate_flags,INTERFACE_LINK_OPTIONS>)
     endif()

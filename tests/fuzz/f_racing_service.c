@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "games/racing/racing.h"
 #include "games/racing/tables.h"
-#include "host_fake.h"
+#include "sim/host_fake.h"
 #include "wire/seal.h"
 #include "wire/text.h"
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 #include "base/arena.h"
 
 static void pieces_lie_one_behind_the_other(void **state)

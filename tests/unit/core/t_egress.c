@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 #include "base/rng.h"
 #include "wire/seal.h"
 

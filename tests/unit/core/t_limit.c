@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "core/limit.h"
 

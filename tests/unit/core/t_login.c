@@ -7,11 +7,11 @@
 
 #include <cmocka.h>
 
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "core/login.h"
-#include "host_fake.h"
+#include "sim/host_fake.h"
 
 /* A service that does nothing but log in. */
 struct service {

@@ -3,7 +3,7 @@
  * "Datagrams"). */
 #include "talk.h"
 
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "games/racing/racing.h"
 #include "wire/gzip.h"

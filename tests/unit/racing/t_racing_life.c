@@ -3,7 +3,7 @@
  * "Endings"). */
 #include "talk.h"
 
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "games/racing/racing.h"
 

@@ -2,7 +2,7 @@
  * passwords and keys (docs/protocol-racing.md, "Names and passwords", "Stronger datagrams"). */
 #include "talk.h"
 
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "games/racing/state.h"
 #include "wire/text.h"

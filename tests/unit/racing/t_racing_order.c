@@ -2,7 +2,7 @@
  * (docs/protocol-racing.md, "Lines", "Commands"). */
 #include "talk.h"
 
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "wire/text.h"
 

@@ -3,7 +3,7 @@
  * still answers answers rightly. libcrypto's own memory fails too. */
 #include "talk.h"
 
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "games/racing/racing.h"

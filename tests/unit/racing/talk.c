@@ -1,6 +1,6 @@
 #include "talk.h"
 
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "games/racing/racing.h"

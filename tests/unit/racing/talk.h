@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "games/racing/tables.h"
-#include "host_fake.h"
+#include "sim/host_fake.h"
 #include "wire/seal.h"
 
 #define HERE        "203.0.113.10" /* not spared by limits.exempt */

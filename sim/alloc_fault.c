@@ -1,4 +1,4 @@
-#include "alloc_fault.h"
+#include "sim/alloc_fault.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -1,7 +1,7 @@
 /* Answers asks from an account map in memory: at once, after a delay, or when told; and wrongly in
  * the ways a real store and hash pool can be wrong. "Hashes" are fast and worthless. */
-#ifndef SLIPGATE_TESTS_ASK_FAKE_H
-#define SLIPGATE_TESTS_ASK_FAKE_H
+#ifndef SLIPGATE_SIM_ASK_FAKE_H
+#define SLIPGATE_SIM_ASK_FAKE_H
 
 #include "base/types.h"
 #include "core/ask.h"

@@ -1,4 +1,4 @@
-#include "ask_fake.h"
+#include "sim/ask_fake.h"
 
 #include "base/check.h"
 #include "base/err.h"

@@ -1,4 +1,4 @@
-#include "host_fake.h"
+#include "sim/host_fake.h"
 
 #include "base/check.h"
 #include "base/err.h"

@@ -2,8 +2,8 @@
  * (alloc_fault.cmake), the code in the executable's own objects can be made to fail at its Nth
  * request, and what it holds can be counted. Shared libraries (libcrypto, zlib, cmocka) go their
  * own way. One thread. */
-#ifndef SLIPGATE_TESTS_ALLOC_FAULT_H
-#define SLIPGATE_TESTS_ALLOC_FAULT_H
+#ifndef SLIPGATE_SIM_ALLOC_FAULT_H
+#define SLIPGATE_SIM_ALLOC_FAULT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -9,14 +9,14 @@
  * Made for unit tests, fuzzers and simulation: it needs no test framework. One thread; several may
  * live side by side. Its own memory is not counted or failed by alloc_fault.h, where that is linked
  * in: only the service and what is below it are under test. */
-#ifndef SLIPGATE_TESTS_HOST_FAKE_H
-#define SLIPGATE_TESTS_HOST_FAKE_H
+#ifndef SLIPGATE_SIM_HOST_FAKE_H
+#define SLIPGATE_SIM_HOST_FAKE_H
 
 #include "base/metric.h"
 #include "base/rng.h"
 #include "core/host.h"
 
-#include "ask_fake.h"
+#include "sim/ask_fake.h"
 
 #define FAKE_LINKS_MAX   1100u
 #define FAKE_DGRAMS_MAX  4096u
