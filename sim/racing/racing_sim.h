@@ -53,7 +53,7 @@ void racing_bots_destroy(struct sim *, struct racing_bots *); /* NULL is fine */
 
 MUST_USE int racing_oracle_create(struct sim *, struct racing_oracle **ret);
 void racing_oracle_destroy(struct sim *, struct racing_oracle *); /* NULL is fine */
-/* Its members for struct sim_game.tap. */
-extern const struct sim_tap racing_oracle_tap;
+/* Its functions for struct sim_game.tap stand in sim/racing/oracle.h as an initialiser,
+ * RACING_ORACLE_TAP: {.started = ..., ...}. */
 
 #endif
