@@ -6,7 +6,7 @@
 
 #ifdef SLIPGATE_PLANTS
 
-#define PLANT(id, text) PLANT_##id,
+#define PLANT(id, fault, text) PLANT_##id,
 enum plant {
     PLANT_NONE,
 #include "base/plant.def"

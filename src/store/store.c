@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/plant.h"
 #include "store/account_sql.h"
 #include "store/connection.h"
 
@@ -109,9 +110,9 @@ static int run_batch(struct sql *db, const struct batch *b)
     if (!b->writes)
         return run_entries(db, b->first);
     int rc = sql_begin(db);
-    if (rc == 0)
+    if (rc == 0 || PLANTED(ACKNOWLEDGED_BEFORE_COMMIT))
         rc = run_entries(db, b->first);
-    if (rc == 0)
+    if (rc == 0 && !(PLANTED(ACKNOWLEDGED_BEFORE_COMMIT) && !b->first->next))
         rc = sql_commit(db);
     return rc;
 }

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/plant.h"
 #include "base/utf8.h"
 #include "games/racing/commands.h"
 #include "games/racing/lines.h"
@@ -94,7 +95,7 @@ void auth_name(struct racing *g, struct now now, struct session *s, const struct
                                   : "Password is not valid.");
     } else if (password.n == 0) {
         name_only(g, s, name);
-    } else if (g->draining) {
+    } else if (g->draining && !PLANTED(DRAIN_LETS_IN)) {
         reply_error(g, s, BUSY);
     } else {
         s->offer = read_offer(v);
@@ -157,7 +158,7 @@ static void succeed(struct racing *g, struct session *s, const struct login_resu
         reply_error(g, s, BUSY);
         return;
     }
-    if (g->set.single_login == SINGLE_REPLACE)
+    if (g->set.single_login == SINGLE_REPLACE && !PLANTED(SECOND_LOGIN_BESIDE_FIRST))
         end_others(g, s);
     CHECK(r->name_n <= RACING_NAME_MAX); /* as long as the name that was asked for */
     s->named = true;
@@ -190,7 +191,7 @@ static void fail(struct racing *g, struct session *s, const struct login_result 
         reply_error(g, s, "Password is too short.");
     else if (r->outcome == LOGIN_PASSWORD_UNUSABLE)
         reply_error(g, s, "Password cannot be used. The limit is 72 bytes without NUL.");
-    else
+    else if (!PLANTED(REPLY_LOST_ON_FAILURE))
         reply_error(g, s, BUSY);
 }
 

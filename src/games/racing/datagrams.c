@@ -5,6 +5,7 @@
 #include "games/racing/datagrams.h"
 
 #include "base/err.h"
+#include "base/plant.h"
 #include "games/racing/rooms.h"
 #include "games/racing/sessions.h"
 #include "games/racing/update.h"
@@ -142,7 +143,12 @@ static void accept(struct racing *g, struct now now, struct session *s, const st
     const struct room *r = room_get(g, s->room);
     if (wrong_room(u, r)) {
         count(g, M_DGRAM_ROOM);
-        return;
+        if (!PLANTED(RELAY_TO_FORMER_ROOM))
+            return;
+        uint8_t scratch[ID_LEN];
+        struct span id;
+        r = json_string_view(&u->room_id, scratch, sizeof scratch, &id) < 0 ? NULL
+                                                                            : room_find(g, id);
     }
     if (session_has_path(s, &d->path) || session_set_path(g, s, &d->path) == 0)
         s->path = d->path; /* the same, but perhaps by another address of ours */
@@ -335,13 +341,14 @@ static void plain_in(struct racing *g, struct now now, const struct dgram *d, st
         return;
     }
     bool over = g->set.plaintext == PLAINTEXT_OFF || s->aead || g->set.require_aead ||
-                (g->set.plaintext == PLAINTEXT_UNTIL_ENCRYPTED && s->sealed_seen);
+                (g->set.plaintext == PLAINTEXT_UNTIL_ENCRYPTED && s->sealed_seen &&
+                 !PLANTED(PLAINTEXT_AFTER_SEALED));
     /* It proves nothing, so it moves no endpoint and takes none from who has proved himself there.
      */
     bool elsewhere = !addr_same_host(&d->path.peer, &s->peer) ||
                      (s->has_path && !session_has_path(s, &d->path)) ||
                      (known && known != s && (known->aead || known->sealed_seen));
-    if (over || elsewhere) {
+    if (over || (elsewhere && !PLANTED(ENDPOINT_TAKEN_IN_CLEAR))) {
         count(g, over ? M_DGRAM_PLAIN : M_DGRAM_MOVED);
         return;
     }

@@ -4,6 +4,7 @@
 #include "games/racing/lines.h"
 
 #include "base/err.h"
+#include "base/plant.h"
 #include "games/racing/commands.h"
 #include "games/racing/replies.h"
 #include "games/racing/sessions.h"
@@ -27,7 +28,8 @@ static bool rate_allows(struct racing *g, struct now now, struct session *s)
 
 static bool stopped(const struct session *s)
 {
-    return s->ending || list_linked(&s->doomed) || s->waiting != WAIT_NOTHING || s->resume.set;
+    bool waiting = s->waiting != WAIT_NOTHING && !PLANTED(ORDER_BROKEN_BEHIND_LOGIN);
+    return s->ending || list_linked(&s->doomed) || waiting || s->resume.set;
 }
 
 /* Who asks for more than he has read yet is answered bit by bit, as he reads: the host calls again
@@ -101,7 +103,7 @@ static bool line_in(struct racing *g, struct now now, struct session *s, struct 
 size_t lines_in(struct racing *g, struct now now, struct session *s, struct span bytes)
 {
     struct span rest = bytes, line;
-    size_t used;
+    size_t used, last = 0;
     s->said = 0;
     while (!stopped(s)) {
         int rc = line_next(rest, g->set.line_max, &line, &used);
@@ -116,7 +118,10 @@ size_t lines_in(struct racing *g, struct now now, struct session *s, struct span
         if (!line_in(g, now, s, line) && !s->ending)
             break;
         rest = span_skip(rest, used);
+        last = used;
     }
+    if (PLANTED(LINE_TWICE) && rest.n && !stopped(s))
+        return bytes.n - rest.n - last;
     return s->ending ? bytes.n : bytes.n - rest.n;
 }
 

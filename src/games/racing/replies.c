@@ -1,6 +1,7 @@
 #include "games/racing/replies.h"
 
 #include "base/err.h"
+#include "base/plant.h"
 #include "games/racing/rooms.h"
 #include "games/racing/sessions.h"
 #include "wire/json.h"
@@ -40,6 +41,8 @@ static void send_to(struct racing *g, struct session *s)
         return;
     s->said += g->out.n;
     int rc = g->out.failed ? E_NOMEM : host_send(g->host, s->link, buf_span(&g->out));
+    if (PLANTED(SLOW_READER_KEPT) && rc == E_FULL)
+        return;
     if (rc) /* E_STALE: the link has gone, its on_close is under way */
         session_doom(g, s, rc == E_FULL ? CLOSE_SLOW : rc == E_STALE ? CLOSE_BY_PEER : CLOSE_ERROR);
 }
@@ -194,7 +197,7 @@ static void put_spawns(struct racing *g, const struct room *r)
     put_key(g, "spawnPositions");
     (void)buf_append_byte(&g->out, '{');
     LIST_EACH (node, &r->members) {
-        struct spawn p = room_spawn(i);
+        struct spawn p = room_spawn(PLANTED(SPAWN_SLOT_TWICE) ? i / 2 : i);
         (void)buf_printf(&g->out, "%s\"%s\":{\"x\":", i++ ? "," : "", room_member(node)->id);
         json_put_float(&g->out, p.x);
         (void)buf_append_str(&g->out, ",\"y\":");

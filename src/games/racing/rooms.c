@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/plant.h"
 
 int room_create(struct racing *g, struct session *s, struct span name, struct room **ret)
 {
@@ -66,7 +67,7 @@ void room_leave(struct racing *g, struct session *s)
     s->room = REF_NONE;
     if (--r->members_n == 0)
         remove_room(g, r);
-    else if (ref_eq(r->host, s->self))
+    else if (ref_eq(r->host, s->self) && !(PLANTED(HOST_NOT_MOVED) && !s->ending))
         r->host = room_member(r->members.next)->self;
 }
 

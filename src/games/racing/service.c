@@ -1,4 +1,5 @@
 #include "base/err.h"
+#include "base/plant.h"
 #include "games/racing/auth.h"
 #include "games/racing/check.h"
 #include "games/racing/datagrams.h"
@@ -56,7 +57,11 @@ static void configure(struct racing *g, const struct config *c)
 {
     struct login_policy p = {.auto_register = true};
     struct buf why;
+    enum single_login before = g->set.single_login;
+    bool again = g->set.line_max != 0;
     settings_load(&g->set, c);
+    if (PLANTED(RELOAD_HALF) && again)
+        g->set.single_login = before;
     buf_init(&why, 256);
     if (exempt_parse(&g->exempt, config_text(c, "limits.exempt"), &why))
         g->exempt = (struct exempt){0}; /* checked at the start already; spare nobody */
@@ -173,6 +178,8 @@ static void racing_on_close(struct service *sv, struct now now, struct link_ref 
 {
     (void)now;
     struct session *s = session_of_link(&sv->g, link);
+    if (PLANTED(GHOST_AFTER_DISCONNECT) && s && why == CLOSE_BY_PEER && !ref_is_none(s->room))
+        return;
     if (s)
         session_closed(&sv->g, s, why);
     sessions_reap(&sv->g);
@@ -243,7 +250,7 @@ static void end_idle(struct racing *g, struct now now)
         struct session *s = CONTAINER_OF(node, struct session, by_activity);
         if (now.mono - s->active_at <= g->set.idle)
             return;
-        if (s->waiting != WAIT_NOTHING || s->resume.set)
+        if (!PLANTED(IDLE_WHILE_WAITING) && (s->waiting != WAIT_NOTHING || s->resume.set))
             session_touch(g, s, now); /* it waits for us, not we for it */
         else
             session_end(g, s, CLOSE_IDLE);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/plant.h"
 #include "games/racing/replies.h"
 #include "games/racing/rooms.h"
 #include "wire/text.h"
@@ -156,7 +157,8 @@ struct session *session_open(struct racing *g, struct now now, struct link_ref l
     }
     if (group_add(g, s)) {
         (void)hmap_del(&g->by_id, s->id);
-        slots_del(&g->sessions, self);
+        if (!PLANTED(LEAK_WHEN_MEMORY_SHORT))
+            slots_del(&g->sessions, self);
         return NULL;
     }
     g->by_link[link.r.slot] = self;
@@ -220,7 +222,8 @@ static void detach(struct racing *g, struct session *s, enum close_why why)
         LF_SPAN("player", session_name(s)), LF_STR("reason", close_why_text(why)));
     login_cancel(g->logins, s->login);
     s->waiting = WAIT_NOTHING;
-    timerq_cancel(&g->resumes, &s->resume);
+    if (!PLANTED(TIMER_NOT_CANCELLED))
+        timerq_cancel(&g->resumes, &s->resume);
     session_leave_room(g, s);
     session_sign_out(g, s);
     forget_path(g, s);
@@ -262,6 +265,9 @@ void session_closed(struct racing *g, struct session *s, enum close_why why)
     if (!s->ending)
         detach(g, s, why);
     g->by_link[s->link.r.slot] = REF_NONE;
+    if ((PLANTED(LEAK_ON_HALF_OPEN) && !s->named) ||
+        (PLANTED(TIMER_NOT_CANCELLED) && s->resume.set))
+        return;
     slots_del(&g->sessions, s->self);
 }
 
