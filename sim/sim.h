@@ -29,6 +29,8 @@ struct sim;
 struct sim_plan;
 struct sim_game;
 struct sim_node;
+struct sim_net;
+struct sim_disk;
 
 #define SIM_FAULT(id, name, text) FAULT_##id,
 enum sim_fault {
@@ -74,10 +76,27 @@ struct sim {
     const struct sim_plan *plan;
     const struct sim_game *game;
     struct sim_node *node;
+    struct sim_net *net;
+    struct sim_disk *disk;
     void *game_state;   /* the game's */
     struct buf finding; /* empty: none. The first one counts; the run stops there */
-    bool trace;         /* say every event on standard output */
+    char oracle[32];    /* whose it is */
+    uint64_t found_at;  /* and at which step */
+    /* Told of every event when set: who prints a trace, or compares two runs. */
+    void (*watch)(struct sim *, void *ctx, const char *what, uint64_t who, struct span bytes);
+    void *watch_ctx;
+    int64_t wall_ms;    /* what the wall clock shows beyond virtual time; jumps change it */
+    uint64_t same_time; /* steps since the clock last moved */
 };
+
+/* ---- making one: for run.c ---- */
+
+#define SIM_START (1000 * NSEC_PER_S) /* virtual time at its beginning */
+
+void sim_init(struct sim *, uint64_t seed);
+void sim_fini(struct sim *); /* every timer must be stopped or forgotten by then */
+/* Fires the next timer, and moves the clock to it. False: there is none. */
+bool sim_step(struct sim *);
 
 /* ---- time ---- */
 void sim_at(struct sim *, struct sim_timer *, nsec at); /* sets or moves; past times fire next */
