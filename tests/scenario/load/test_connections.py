@@ -1,38 +1,14 @@
 """Connections opened and dropped, in every unfinished state."""
 import random
-import socket
-import ssl
 import time
 
 import pytest
 
 from harness import settings
-from harness.attacks import flood
+from harness.attacks import drop, flood, garbage, hello, lines_of_garbage, raw
 from harness.messages import PONG
-from harness.player import Closed, Player, client_context, fresh_name
+from harness.player import Closed, Player, fresh_name
 from harness.waiting import until
-
-ABORT = b"\1\0\0\0\0\0\0\0"
-
-
-def raw(server):
-    return socket.create_connection(("127.0.0.1", server.port), timeout=settings.DEADLINE_S)
-
-
-def hello():
-    """The first bytes of a handshake."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = client_context().wrap_bio(incoming, outgoing)
-    with pytest.raises(ssl.SSLWantReadError):
-        tls.do_handshake()
-    return outgoing.read()
-
-
-def drop(link, abruptly):
-    if abruptly:
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
-    link.close()
-
 
 def churn(server, count, memory=None):
     """Opens and drops connections: of ten, eight before and two after the handshake; half of them abruptly."""
@@ -115,25 +91,6 @@ def test_half_handshakes_held_open(server, join_server, memory, figures, long, s
     hold(count, watch)
     figures(("connections held", count),
             ("memory for each, KiB", f"{(watch.peak_kib - watch.before_kib) / count:.1f}"), *watch.returns())
-
-
-def garbage(rng):
-    """Bytes that are now and then almost something."""
-    kind = rng.randrange(6)
-    if kind == 0:
-        return b"\x16\x03\x01" + rng.randbytes(rng.randrange(2000))
-    if kind == 1:
-        return b"\x17\x03\x03" + rng.randbytes(rng.randrange(200))
-    if kind == 2:
-        return b"GET / HTTP/1.1\r\n\r\n" * rng.randrange(1, 50)
-    return rng.randbytes(rng.randrange(1, 20_000))
-
-
-def lines_of_garbage(rng):
-    """What a broken client may say inside TLS."""
-    pieces = [b"{", b"}", b"[", b"]", b'"command"', b":", b'"NAME"', b",", b'"name":"x"', b"\n", b"\r\n", b"\xff", b"\0",
-              b"\xef\xbb\xbf", b"1e9", b"\\u0000", b'"', rng.randbytes(40), b'{"command":"PING"}\n', b"null\n", b"{}\n"]
-    return b"".join(rng.choice(pieces) for _ in range(rng.randrange(1, 400)))
 
 
 def test_random_bytes_before_and_after_the_handshake(server, join_server, memory, figures, long):
