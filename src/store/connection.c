@@ -11,7 +11,8 @@
 
 static int open_db(struct connection *c, int64_t unix_ms, struct buf *why)
 {
-    int rc = sql_sqlite_open(&c->db, c->file.path, account_statements, account_statements_n, why);
+    int rc = sql_sqlite_open(&c->db, c->file.path, c->vfs, account_statements, account_statements_n,
+                             why);
     if (rc)
         return rc;
     rc = c->damaged ? sql_verify(c->db) : 0;
@@ -29,10 +30,11 @@ static int open_db(struct connection *c, int64_t unix_ms, struct buf *why)
     return 0;
 }
 
-int connection_open(struct connection *c, const char *path, int64_t unix_ms, struct buf *why)
+int connection_open(struct connection *c, const char *path, const char *vfs, int64_t unix_ms,
+                    struct buf *why)
 {
-    *c = (struct connection){.file.lock = -1};
-    int rc = sqlite_file_claim(&c->file, path, why);
+    *c = (struct connection){.file.lock = -1, .vfs = vfs};
+    int rc = vfs ? sqlite_file_borrow(&c->file, path) : sqlite_file_claim(&c->file, path, why);
     if (rc)
         return rc == E_IO ? E_STORE : rc;
     rc = open_db(c, unix_ms, why);

@@ -266,8 +266,8 @@ static int set_up(struct sqlite *s)
     return rc;
 }
 
-int sql_sqlite_open(struct sql **ret, const char *path, const struct sql_statement *statements,
-                    size_t n, struct buf *why)
+int sql_sqlite_open(struct sql **ret, const char *path, const char *vfs,
+                    const struct sql_statement *statements, size_t n, struct buf *why)
 {
     struct sqlite *s = mem_zalloc(1, sizeof *s);
     sqlite3_stmt **prepared = mem_zalloc(n, sizeof(sqlite3_stmt *));
@@ -280,7 +280,7 @@ int sql_sqlite_open(struct sql **ret, const char *path, const struct sql_stateme
     /* No mutex: one thread at a time. No CREATE: a file that vanished is not replaced by an empty
      * one. */
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    int code = sqlite3_open_v2(path, &s->db, flags, NULL);
+    int code = sqlite3_open_v2(path, &s->db, flags, vfs);
     int rc = code == SQLITE_OK ? set_up(s) : s->db ? fail(s, code) : E_NOMEM;
     if (rc) {
         (void)buf_printf(why, "cannot open %s: %s", path, s->sql.error);

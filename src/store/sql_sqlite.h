@@ -6,10 +6,10 @@
 
 #include "store/sql.h"
 
-/* Opens a file that exists (an empty one becomes a database). statements must outlive the
- * connection. E_SUPPORT: another program's database; or as in sql.h; E_NOMEM. why then has the
- * words. */
-MUST_USE int sql_sqlite_open(struct sql **ret, const char *path,
+/* Opens a file that exists (an empty one becomes a database). vfs: the name of a registered SQLite
+ * VFS, NULL for SQLite's own. statements must outlive the connection. E_SUPPORT: another program's
+ * database; or as in sql.h; E_NOMEM. why then has the words. */
+MUST_USE int sql_sqlite_open(struct sql **ret, const char *path, const char *vfs,
                              const struct sql_statement *statements, size_t n, struct buf *why);
 
 #endif

@@ -121,6 +121,12 @@ int sqlite_file_claim(struct sqlite_file *f, const char *path, struct buf *why)
     return rc;
 }
 
+int sqlite_file_borrow(struct sqlite_file *f, const char *path)
+{
+    *f = (struct sqlite_file){.path = strdup(path), .lock = -1};
+    return f->path ? 0 : E_NOMEM;
+}
+
 void sqlite_file_release(struct sqlite_file *f)
 {
     if (f->lock >= 0)

@@ -18,6 +18,8 @@ struct sqlite_file {
  * dies with the process, and the lock file stays for the next one. E_BUSY, E_IO, E_NOMEM; why has
  * the words. */
 MUST_USE int sqlite_file_claim(struct sqlite_file *, const char *path, struct buf *why);
+/* A file that is the business of somebody else's VFS: nothing is made or locked. E_NOMEM. */
+MUST_USE int sqlite_file_borrow(struct sqlite_file *, const char *path);
 void sqlite_file_release(struct sqlite_file *); /* a zeroed one with lock -1 is fine */
 
 #endif

@@ -397,7 +397,7 @@ int store_create(struct store **ret, struct loop *loop, const struct store_cfg *
         s->batch[i] = (struct batch){.job = {work_batch, done_batch, NULL}, .store = s};
     s->probe = (struct probe){.job = {work_probe, done_probe, NULL}, .store = s};
     s->close = (struct job){work_close, done_close, NULL};
-    rc = connection_open(&s->connection, path, loop->ops->now(loop).unix_ms, why);
+    rc = connection_open(&s->connection, path, cfg->vfs, loop->ops->now(loop).unix_ms, why);
     if (rc == 0) {
         rc = open_loop_side(s, why);
         if (rc)

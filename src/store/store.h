@@ -26,6 +26,10 @@ struct store_cfg {
     struct log *log;
     struct metrics *metrics;
     size_t queue_max, queue_bytes_max; /* 0: 8192 entries, 16 MiB */
+    /* NULL, or the name of an SQLite VFS the caller has registered (a disk in memory) and keeps
+     * until the store is closed. The file is then his: it exists, the path is given to the VFS as
+     * it is, and nothing is made or claimed on the system's disk. No configuration leads here. */
+    const char *vfs;
 };
 
 /* Configuration rows: store.url. */
@@ -38,7 +42,7 @@ MUST_USE int store_check(const struct store_cfg *cfg, struct buf *why);
 /* Opens the database, making its file (mode 0600) and the last folder of its path (0700) where they
  * are missing, claims it for this process until store_close, and brings its schema up to date.
  * Blocks: for the start of the program. cfg and its texts are borrowed until return, but log,
- * metrics and loop must outlive the store. E_CONFIG (the url), E_BUSY (another process has the
+ * metrics, vfs and loop must outlive the store. E_CONFIG (the url), E_BUSY (another process has the
  * database), E_SUPPORT (it is newer than this program, or not ours), E_STORE, E_NOMEM; why then
  * says what is wrong in one line without a full stop. */
 MUST_USE int store_create(struct store **ret, struct loop *, const struct store_cfg *,

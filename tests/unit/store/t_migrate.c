@@ -30,7 +30,8 @@ static int setup(void **state)
     buf_init(&f->why, 512);
     (void)snprintf(f->path, sizeof f->path, "/tmp/slipgate-migrate-XXXXXX");
     close(mkstemp(f->path));
-    return sql_sqlite_open(&f->db, f->path, account_statements, account_statements_n, &f->why);
+    return sql_sqlite_open(&f->db, f->path, NULL, account_statements, account_statements_n,
+                           &f->why);
 }
 
 static int teardown(void **state)

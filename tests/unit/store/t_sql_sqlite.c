@@ -35,7 +35,7 @@ static int setup(void **state)
     buf_init(&f->why, 512);
     (void)snprintf(f->path, sizeof f->path, "/tmp/slipgate-sql-XXXXXX");
     close(mkstemp(f->path));
-    int rc = sql_sqlite_open(&f->db, f->path, statements, ARRAY_LEN(statements), &f->why);
+    int rc = sql_sqlite_open(&f->db, f->path, NULL, statements, ARRAY_LEN(statements), &f->why);
     return rc ? rc : sql_script(f->db, "CREATE TABLE t (id BIGINT UNIQUE, s TEXT)");
 }
 
@@ -145,7 +145,7 @@ static void another_writer_is_busy(void **state)
 {
     struct fixture *f = *state;
     struct sql *other;
-    assert_int_equal(sql_sqlite_open(&other, f->path, statements, 3, &f->why), 0);
+    assert_int_equal(sql_sqlite_open(&other, f->path, NULL, statements, 3, &f->why), 0);
     assert_int_equal(sql_begin(f->db), 0);
     assert_int_equal(sql_begin(other), E_BUSY);
     assert_int_equal(sql_commit(f->db), 0);
@@ -186,7 +186,7 @@ static void a_file_that_is_missing_is_not_made(void **state)
     struct sql *db;
     char path[96];
     (void)snprintf(path, sizeof path, "%s.none", f->path);
-    assert_int_equal(sql_sqlite_open(&db, path, statements, 3, &f->why), E_IO);
+    assert_int_equal(sql_sqlite_open(&db, path, NULL, statements, 3, &f->why), E_IO);
     assert_true(f->why.n > 0);
     assert_int_equal(access(path, F_OK), -1);
 }

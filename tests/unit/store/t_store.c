@@ -436,6 +436,33 @@ static pid_t start_other(struct kit *k, int *says)
     return pid;
 }
 
+/* "unix-excl" is a VFS SQLite brings along; one that was registered by hand is no different. */
+static void over_a_given_vfs_nothing_is_made_or_claimed(void **state)
+{
+    struct kit *k = *state;
+    char lock[128];
+    (void)snprintf(lock, sizeof lock, "%s.lock", k->path);
+    kit_stop(k);
+    assert_int_equal(unlink(k->path), 0);
+    assert_int_equal(unlink(lock), 0);
+    k->cfg.vfs = "unix-excl";
+    assert_int_equal(kit_start(k), E_STORE);
+    assert_int_equal(access(k->path, F_OK), -1);
+    FILE *f = fopen(k->path, "wb");
+    assert_non_null(f);
+    fclose(f);
+    assert_int_equal(kit_start(k), 0);
+    assert_int_equal(kit_create(k, "ada", false, RECORD_A), 0);
+    kit_stop(k);
+    assert_int_equal(access(lock, F_OK), -1);
+    k->cfg.vfs = "no such vfs";
+    assert_int_equal(kit_start(k), E_STORE);
+    k->cfg.vfs = NULL;
+    assert_int_equal(kit_start(k), 0);
+    assert_int_equal(kit_find(k, "ada", false, NULL), 0);
+    assert_int_equal(access(lock, F_OK), 0);
+}
+
 static void a_second_process_is_refused_until_the_first_is_gone(void **state)
 {
     struct kit *k = *state;
@@ -500,6 +527,7 @@ int main(int argc, char **argv)
         T(the_configuration_row_is_sound),
         T(a_second_store_on_the_same_file_is_refused),
         T(a_second_process_is_refused_until_the_first_is_gone),
+        T(over_a_given_vfs_nothing_is_made_or_claimed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
