@@ -6,8 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ADVANCE_TURNS 1000u
+#define SETTLE_TURNS  100000u
+
 /* Present only where alloc_fault.c is linked in. */
 extern bool alloc_fault_suspend(bool) __attribute__((weak));
+extern long alloc_live_blocks(void) __attribute__((weak));
+extern long alloc_live_bytes(void) __attribute__((weak));
+
+/* Whether a hook is to be called. */
+#define HOOKED(f)       ((f)->hooks && !(f)->gone)
+#define HOOK(f, m, ...) (HOOKED(f) ? (f)->hooks->m((f)->hooks_ctx, __VA_ARGS__) : (void)0)
 
 /* From here to the matching loud() memory is the fake's own. */
 static bool quiet(void)
@@ -21,8 +30,12 @@ static void loud(bool before)
         (void)alloc_fault_suspend(before);
 }
 
-__attribute__((noreturn)) static void broken(const char *what, struct span detail)
+static void broken(struct fake *f, const char *what, struct span detail)
 {
+    if (f->hooks) {
+        HOOK(f, broken, what, detail);
+        return;
+    }
     (void)fprintf(stderr, "host_fake: %s: %.*s\n", what, (int)detail.n, (const char *)detail.p);
     abort();
 }
@@ -32,12 +45,32 @@ static struct fake *fake_of(struct host *h)
     return CONTAINER_OF(h, struct fake, host);
 }
 
+/* ---- whose memory it is ---- */
+
+static void own_begin(struct fake *f)
+{
+    if (!alloc_live_blocks)
+        return;
+    f->blocks_mark = alloc_live_blocks();
+    f->bytes_mark = alloc_live_bytes();
+}
+
+static void own_end(struct fake *f)
+{
+    if (!alloc_live_blocks)
+        return;
+    f->blocks += alloc_live_blocks() - f->blocks_mark;
+    f->bytes += alloc_live_bytes() - f->bytes_mark;
+}
+
 /* ---- the calls of the service ---- */
 
 static void enter(struct fake *f)
 {
     CHECK(!f->in_call);
     f->in_call = true;
+    HOOK(f, call, true);
+    own_begin(f);
     loud(false);
 }
 
@@ -46,9 +79,25 @@ static void leave(struct fake *f)
     f->in_call = false;
     f->writable_wanted = egress_flush(f->host.egress);
     (void)quiet();
+    own_end(f);
+    HOOK(f, call, false);
+    if (++f->calls < f->check_every)
+        return;
+    f->calls = 0;
     buf_clear(&f->why);
     if (f->svc && f->ops->check && f->ops->check(f->svc, &f->why))
-        broken("the service's check", buf_span(&f->why));
+        broken(f, "the service's check", buf_span(&f->why));
+}
+
+static void mark(struct fake *f, const struct fake_link *l)
+{
+    size_t slot = (size_t)(l - f->links);
+    f->dirty[slot / 64] |= UINT64_C(1) << slot % 64;
+}
+
+static int slot_of(const struct fake *f, const struct fake_link *l)
+{
+    return (int)(l - f->links);
 }
 
 /* ---- what the service asks of its host ---- */
@@ -73,7 +122,9 @@ static int do_send(struct host *h, struct link_ref ref, struct span bytes)
         return E_FULL;
     bool before = quiet();
     CHECK(buf_append_span(&l->out, bytes) == 0);
+    HOOK(f, said, slot_of(f, l), bytes);
     loud(before);
+    mark(f, l);
     return 0;
 }
 
@@ -86,41 +137,80 @@ static void do_pause(struct host *h, struct link_ref ref)
 
 static void do_resume(struct host *h, struct link_ref ref)
 {
-    struct fake_link *l = find(fake_of(h), ref);
+    struct fake *f = fake_of(h);
+    struct fake_link *l = find(f, ref);
     if (!l || !l->paused)
         return;
     l->paused = false;
     l->resumed = true;
+    l->resumed_turn = f->turn;
+    mark(f, l);
 }
 
-static void end_link(struct fake_link *l, enum close_why why)
+static void end_link(struct fake *f, struct fake_link *l, enum close_why why)
 {
     if (l->state != FAKE_OPEN)
         return;
     l->state = FAKE_ENDING;
     l->why = why;
     l->bye = why != CLOSE_SLOW && why != CLOSE_ERROR;
+    mark(f, l);
 }
 
 static void do_close(struct host *h, struct link_ref ref, enum close_why why)
 {
-    struct fake_link *l = find(fake_of(h), ref);
-    if (l)
-        end_link(l, why);
+    struct fake *f = fake_of(h);
+    struct fake_link *l = find(f, ref);
+    if (!l || l->state != FAKE_OPEN)
+        return;
+    bool before = quiet();
+    HOOK(f, closing, slot_of(f, l), why);
+    loud(before);
+    end_link(f, l, why);
+}
+
+static void port_answered(void *ctx, struct now now, const struct answer *a);
+
+static int ask_port(struct fake *f, struct ask_port *port, const struct ask *ask, uint64_t req)
+{
+    own_end(f);
+    int rc = port->submit(port, ask, (struct ask_owner){port_answered, f, req});
+    own_begin(f);
+    f->asks_open += rc == 0;
+    return rc;
 }
 
 static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
 {
     struct fake *f = fake_of(h);
     CHECK(f->in_call);
-    return ask_fake_submit(&f->asks, f->now, ask, req);
+    if (f->gone)
+        return E_BUSY;
+    bool before = quiet();
+    struct ask_port *port = ask_destination(ask->kind) == ASK_TO_HASH ? f->hash : f->store;
+    int rc = port ? ask_port(f, port, ask, req) : ask_fake_submit(&f->asks, f->now, ask, req);
+    if (rc == 0)
+        HOOK(f, asked, ask, req);
+    loud(before);
+    return rc;
 }
 
 static void do_cancel(struct host *h, uint64_t req)
 {
     struct fake *f = fake_of(h);
     CHECK(f->in_call);
-    ask_fake_cancel(&f->asks, req);
+    if (f->gone)
+        return;
+    bool before = quiet();
+    struct ask_port *ports[] = {f->hash, f->store};
+    own_end(f);
+    for (size_t i = 0; i < ARRAY_LEN(ports); i++)
+        if (ports[i] && ports[i]->cancel)
+            ports[i]->cancel(ports[i], f, req);
+    own_begin(f);
+    if (!f->hash)
+        ask_fake_cancel(&f->asks, req);
+    loud(before);
 }
 
 static void do_wake(struct host *h, nsec deadline)
@@ -148,10 +238,17 @@ static struct link_ref ref_of(const struct fake *f, const struct fake_link *l)
     return (struct link_ref){{(uint32_t)(l - f->links), l->gen}};
 }
 
-static void peer_reads(struct fake_link *l)
+static void peer_reads(struct fake *f, struct fake_link *l, bool last)
 {
-    if (l->stalled || l->out.n == 0)
+    if (l->stalled || (l->out.n == 0 && !(last && f->hooks)))
         return;
+    if (f->hooks) {
+        size_t n = 0;
+        if (HOOKED(f))
+            n = f->hooks->carry(f->hooks_ctx, slot_of(f, l), buf_span(&l->out), last);
+        buf_consume(&l->out, n);
+        return;
+    }
     CHECK(buf_append_span(&l->read, buf_span(&l->out)) == 0);
     buf_clear(&l->out);
 }
@@ -175,6 +272,7 @@ static void deliver(struct fake *f, struct fake_link *l)
         used = f->ops->on_bytes(f->svc, f->now, ref_of(f, l), all);
         leave(f);
         CHECK(used <= all.n);
+        HOOK(f, consumed, slot_of(f, l), used);
         memset(exact, 0xee, all.n);
         free(exact);
     }
@@ -184,19 +282,20 @@ static void deliver(struct fake *f, struct fake_link *l)
     if (l->state != FAKE_OPEN || l->paused)
         return;
     if (l->in.n > f->listeners[l->info.listener].in_max + FAKE_IN_SLACK)
-        end_link(l, CLOSE_PROTOCOL);
+        end_link(f, l, CLOSE_PROTOCOL);
     else if (l->ended)
-        end_link(l, CLOSE_BY_PEER);
+        end_link(f, l, CLOSE_BY_PEER);
 }
 
 static void tell_closed(struct fake *f, struct fake_link *l)
 {
     if (l->bye)
-        peer_reads(l);
+        peer_reads(f, l, true);
     l->state = FAKE_CLOSED;
     enter(f);
     f->ops->on_close(f->svc, f->now, ref_of(f, l), l->why);
     leave(f);
+    HOOK(f, closed, slot_of(f, l), l->why);
     CHECK(++l->closes == 1 && l->opens == 1);
     buf_fini(&l->in);
     if (!l->stalled)
@@ -206,18 +305,30 @@ static void tell_closed(struct fake *f, struct fake_link *l)
 static bool settle_link(struct fake *f, struct fake_link *l)
 {
     if (l->state == FAKE_OPEN)
-        peer_reads(l);
+        peer_reads(f, l, false);
     if (l->state == FAKE_ENDING) {
         tell_closed(f, l);
         return true;
     }
     if (l->state != FAKE_OPEN || l->paused || !(l->resumed || l->held))
         return false;
+    if (f->hooks && l->resumed && l->resumed_turn == f->turn) {
+        f->later = true;
+        return false;
+    }
     l->resumed = false;
     l->held = is_behind(f, l);
     if (!l->held && (l->in.n > 0 || l->ended))
         deliver(f, l);
     return !l->held;
+}
+
+static void answered(struct fake *f, const struct answer *a)
+{
+    HOOK(f, answered, a);
+    enter(f);
+    f->ops->on_answer(f->svc, f->now, a);
+    leave(f);
 }
 
 static bool answer_due(struct fake *f)
@@ -226,24 +337,72 @@ static bool answer_due(struct fake *f)
         if (f->asks.pending[i].due <= f->now.mono) {
             struct answer a;
             ask_fake_take(&f->asks, f->now, i, &a);
-            enter(f);
-            f->ops->on_answer(f->svc, f->now, &a);
-            leave(f);
+            answered(f, &a);
             return true;
         }
     return false;
 }
 
+/* The first dirty link from this slot on; SIZE_MAX: none. */
+static size_t next_dirty(const struct fake *f, size_t from)
+{
+    for (size_t w = from / 64; w < ARRAY_LEN(f->dirty); w++, from = w * 64) {
+        uint64_t bits = f->dirty[w] >> from % 64;
+        if (bits)
+            return from + (size_t)__builtin_ctzll(bits);
+    }
+    return SIZE_MAX;
+}
+
+static bool settle_links(struct fake *f)
+{
+    bool more = false;
+    for (size_t i = 0; (i = next_dirty(f, i)) != SIZE_MAX; i++) {
+        f->dirty[i / 64] &= ~(UINT64_C(1) << i % 64);
+        if (f->links[i].state == FAKE_FREE || !settle_link(f, &f->links[i]))
+            continue;
+        mark(f, &f->links[i]);
+        more = true;
+    }
+    return more;
+}
+
+/* What was resumed in the last turn gets its own now. */
+static void next_turn(struct fake *f)
+{
+    f->turn++;
+    if (!f->later)
+        return;
+    f->later = false;
+    for (size_t i = 0; i < f->links_n; i++)
+        if (f->links[i].state == FAKE_OPEN && f->links[i].resumed)
+            mark(f, &f->links[i]);
+}
+
 static void settle(struct fake *f)
 {
     unsigned long turns = 0;
+    next_turn(f);
     for (bool more = true; more;) {
-        if (++turns > 100000)
-            broken("the service keeps its host busy without end", SPAN_NULL);
+        if (++turns > SETTLE_TURNS) {
+            broken(f, "the service keeps its host busy without end", SPAN_NULL);
+            return;
+        }
         more = answer_due(f);
-        for (size_t i = 0; i < f->links_n; i++)
-            more |= f->links[i].state != FAKE_FREE && settle_link(f, &f->links[i]);
+        more |= settle_links(f);
     }
+}
+
+static void port_answered(void *ctx, struct now now, const struct answer *a)
+{
+    struct fake *f = ctx;
+    CHECK(f->asks_open > 0);
+    f->asks_open--;
+    f->now = now;
+    bool before = quiet();
+    answered(f, a);
+    settle(f);
+    loud(before);
 }
 
 /* ---- datagrams out ---- */
@@ -268,7 +427,10 @@ static size_t sink_send(struct dgram_sink *sink, const struct dgram_out *v, size
     size_t i = 0;
     for (; i < n && f->sink_room > 0; i++) {
         f->sink_room -= f->sink_room != SIZE_MAX;
-        keep_dgram(f, &v[i]);
+        if (f->hooks)
+            HOOK(f, dgram, v[i].path, v[i].bytes);
+        else
+            keep_dgram(f, &v[i]);
     }
     loud(before);
     return i;
@@ -386,21 +548,26 @@ static int make_parts(struct fake *f, const struct fake_cfg *cfg)
     int base = metrics_register(&f->metrics, f->ops->metrics, f->ops->metrics_n);
     CHECK(f->listeners_n > 0 && base >= 0);
     f->host.metric_base = (size_t)base;
-    loud(false);
+    enter(f);
     rc = egress_create(&f->host.egress, &e, &f->sink, &f->entropy);
-    f->in_call = true;
     if (rc == 0)
         rc = f->ops->create(&f->svc, &f->host, f->config, f->now);
     f->in_call = false;
     (void)quiet();
+    own_end(f);
+    HOOK(f, call, false);
     return rc;
 }
 
 static void free_fake(struct fake *f)
 {
+    own_begin(f);
     loud(false);
     egress_destroy(f->host.egress);
     (void)quiet();
+    own_end(f);
+    if (f->hooks && f->blocks != 0)
+        f->hooks->broken(f->hooks_ctx, "memory is left when the process has ended", SPAN_NULL);
     fake_forget_dgrams(f);
     config_destroy(f->config);
     metrics_fini(&f->metrics);
@@ -423,8 +590,15 @@ struct fake *fake_create(const struct fake_cfg *cfg, int *rc_ret)
     f->ops = cfg->ops;
     f->rng.state = cfg->seed;
     f->now = (struct now){.mono = 1000 * NSEC_PER_S, .unix_ms = INT64_C(1750000000000)};
+    if (cfg->now.mono)
+        f->now = cfg->now;
+    f->hooks = cfg->hooks;
+    f->hooks_ctx = cfg->hooks_ctx;
+    f->store = cfg->store;
+    f->hash = cfg->hash;
+    f->check_every = cfg->check_every;
     f->deadline = f->now.mono; /* on_time once after creation */
-    f->log = (struct log){LOG_DEBUG, log_emit};
+    f->log = (struct log){cfg->hooks ? LOG_ERROR : LOG_DEBUG, log_emit};
     f->sink.send = sink_send;
     f->sink_room = SIZE_MAX;
     buf_init(&f->log_text, 1u << 20);
@@ -438,11 +612,31 @@ struct fake *fake_create(const struct fake_cfg *cfg, int *rc_ret)
     if (rc) {
         free_fake(f);
         f = NULL;
-    } else {
+    } else if (!cfg->hooks) {
         fake_advance(f, 0);
     }
     loud(before);
     return f;
+}
+
+static void destroy_service(struct fake *f)
+{
+    f->gone = f->in_call = true;
+    own_begin(f);
+    loud(false);
+    f->ops->destroy(f->svc);
+    (void)quiet();
+    own_end(f);
+    free_fake(f);
+}
+
+void fake_close_all(struct fake *f)
+{
+    bool before = quiet();
+    for (size_t i = 0; i < f->links_n; i++)
+        end_link(f, &f->links[i], CLOSE_DRAIN);
+    settle(f);
+    loud(before);
 }
 
 void fake_destroy(struct fake *f)
@@ -451,15 +645,16 @@ void fake_destroy(struct fake *f)
         return;
     bool before = quiet();
     fake_answer_all(f);
-    for (size_t i = 0; i < f->links_n; i++)
-        end_link(&f->links[i], CLOSE_DRAIN);
-    settle(f);
+    fake_close_all(f);
     fake_answer_all(f);
-    f->in_call = true;
-    loud(false);
-    f->ops->destroy(f->svc);
-    (void)quiet();
-    free_fake(f);
+    destroy_service(f);
+    loud(before);
+}
+
+void fake_crash(struct fake *f)
+{
+    bool before = quiet();
+    destroy_service(f);
     loud(before);
 }
 
@@ -471,14 +666,22 @@ static struct fake_link *link_at(const struct fake *f, int link)
     return (struct fake_link *)(uintptr_t)&f->links[link];
 }
 
-int fake_open(struct fake *f, const char *ip, uint16_t port)
+static int free_slot(const struct fake *f)
 {
     int slot = 0;
     while (slot < (int)FAKE_LINKS_MAX && f->links[slot].state != FAKE_FREE &&
            f->links[slot].state != FAKE_CLOSED)
         slot++;
-    if (slot == (int)FAKE_LINKS_MAX)
-        return FAKE_NO_LINK;
+    return slot == (int)FAKE_LINKS_MAX ? FAKE_NO_LINK : slot;
+}
+
+int fake_open_at(struct fake *f, uint16_t listener, const struct addr *peer)
+{
+    CHECK(listener < f->listeners_n);
+    const struct listener_spec *spec = &f->listeners[listener];
+    int slot = free_slot(f);
+    if (slot == FAKE_NO_LINK)
+        return slot;
     bool before = quiet();
     struct fake_link *l = &f->links[slot];
     if (f->links_n <= (size_t)slot)
@@ -487,18 +690,41 @@ int fake_open(struct fake *f, const char *ip, uint16_t port)
     buf_fini(&l->out);
     buf_fini(&l->read);
     *l = (struct fake_link){.state = FAKE_OPEN, .gen = gen, .opens = 1};
-    CHECK(addr_parse(&l->info.peer, ip) == 0);
-    l->info.peer.port = port;
-    l->info.tls = true;
-    buf_init(&l->in, f->listeners[0].in_max + FAKE_IN_SLACK + (1u << 20));
-    buf_init(&l->out, f->listeners[0].out_max);
+    l->info = (struct link_info){.listener = listener, .tls = true, .peer = *peer};
+    buf_init(&l->in, spec->in_max + FAKE_IN_SLACK + (1u << 20));
+    buf_init(&l->out, spec->out_max);
     buf_init(&l->read, 64u << 20);
     enter(f);
     f->ops->on_open(f->svc, f->now, ref_of(f, l), &l->info);
     leave(f);
+    mark(f, l);
     settle(f);
     loud(before);
     return slot;
+}
+
+int fake_open(struct fake *f, const char *ip, uint16_t port)
+{
+    struct addr peer;
+    CHECK(addr_parse(&peer, ip) == 0);
+    peer.port = port;
+    return fake_open_at(f, 0, &peer);
+}
+
+bool fake_wants_input(const struct fake *f, int link)
+{
+    const struct fake_link *l = link_at(f, link);
+    if (l->state != FAKE_OPEN || l->resumed || l->held || is_behind(f, l))
+        return false;
+    return l->paused ? l->in.n == 0 : !l->ended;
+}
+
+void fake_pull(struct fake *f, int link)
+{
+    bool before = quiet();
+    mark(f, link_at(f, link));
+    settle(f);
+    loud(before);
 }
 
 void fake_bytes(struct fake *f, int link, const void *p, size_t n)
@@ -509,6 +735,7 @@ void fake_bytes(struct fake *f, int link, const void *p, size_t n)
     bool before = quiet();
     CHECK(buf_append(&l->in, p, n) == 0);
     l->held |= is_behind(f, l);
+    mark(f, l);
     if (!l->paused && !l->resumed && !l->held)
         deliver(f, l);
     settle(f);
@@ -536,7 +763,7 @@ void fake_hang_up(struct fake *f, int link)
     bool before = quiet();
     l->ended = true;
     if ((!l->paused && !l->resumed) || l->held)
-        end_link(l, CLOSE_BY_PEER);
+        end_link(f, l, CLOSE_BY_PEER);
     settle(f);
     loud(before);
 }
@@ -544,7 +771,7 @@ void fake_hang_up(struct fake *f, int link)
 void fake_reset(struct fake *f, int link)
 {
     bool before = quiet();
-    end_link(link_at(f, link), CLOSE_BY_PEER);
+    end_link(f, link_at(f, link), CLOSE_BY_PEER);
     settle(f);
     loud(before);
 }
@@ -554,7 +781,8 @@ void fake_stall(struct fake *f, int link, bool stalled)
     bool before = quiet();
     struct fake_link *l = link_at(f, link);
     l->stalled = stalled;
-    peer_reads(l);
+    peer_reads(f, l, false);
+    mark(f, l);
     settle(f);
     loud(before);
 }
@@ -626,6 +854,8 @@ void fake_dgram(struct fake *f, const struct path *path, struct span bytes)
 static void call_on_time(struct fake *f)
 {
     f->deadline = NSEC_NEVER;
+    if (HOOKED(f))
+        f->hooks->timed(f->hooks_ctx);
     enter(f);
     nsec next = f->ops->on_time(f->svc, f->now);
     leave(f);
@@ -639,17 +869,32 @@ static void move_clock(struct fake *f, nsec to)
     f->now.mono = to;
 }
 
+void fake_set_now(struct fake *f, struct now now)
+{
+    f->now = now;
+}
+
+nsec fake_next(const struct fake *f)
+{
+    nsec due = ask_fake_due(&f->asks);
+    return f->later ? f->now.mono : f->deadline < due ? f->deadline : due;
+}
+
 void fake_advance(struct fake *f, nsec by)
 {
     bool before = quiet();
     nsec end = f->now.mono + by;
-    unsigned long turns = 0, turns_max = 1000 + by / NSEC_PER_MS;
+    unsigned long turns = 0, turns_max = ADVANCE_TURNS + by / NSEC_PER_MS;
+    if (f->later)
+        settle(f);
     for (;;) {
         nsec due = ask_fake_due(&f->asks), next = f->deadline < due ? f->deadline : due;
         if (next > end)
             break;
-        if (++turns > turns_max)
-            broken("the service wants to be woken without end", SPAN_NULL);
+        if (++turns > turns_max) {
+            broken(f, "the service wants to be woken without end", SPAN_NULL);
+            break;
+        }
         if (next > f->now.mono)
             move_clock(f, next);
         if (f->deadline <= f->now.mono)
@@ -697,26 +942,26 @@ int fake_configure(struct fake *f, const char *const *settings)
     return rc;
 }
 
-void fake_drain(struct fake *f, nsec after)
+void fake_notice(struct fake *f, const struct notice *n)
 {
     bool before = quiet();
-    struct notice n = {.kind = NOTICE_DRAIN, .u.deadline = f->now.mono + after};
     enter(f);
-    f->ops->on_notice(f->svc, f->now, &n);
+    f->ops->on_notice(f->svc, f->now, n);
     leave(f);
     settle(f);
     loud(before);
 }
 
+void fake_drain(struct fake *f, nsec after)
+{
+    struct notice n = {.kind = NOTICE_DRAIN, .u.deadline = f->now.mono + after};
+    fake_notice(f, &n);
+}
+
 void fake_moderate(struct fake *f, enum notice_kind kind, const char *id)
 {
-    bool before = quiet();
     struct notice n = {.kind = kind, .u.id = span_str(id)};
-    enter(f);
-    f->ops->on_notice(f->svc, f->now, &n);
-    leave(f);
-    settle(f);
-    loud(before);
+    fake_notice(f, &n);
 }
 
 uint64_t fake_metric(const struct fake *f, size_t row)

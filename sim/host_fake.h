@@ -6,9 +6,10 @@
  * flushed after every call. After every call the service's own check runs, and whatever is wrong
  * with it or with how it treats its host ends the process with a message.
  *
- * Made for unit tests, fuzzers and simulation: it needs no test framework. One thread; several may
- * live side by side. Its own memory is not counted or failed by alloc_fault.h, where that is linked
- * in: only the service and what is below it are under test. */
+ * Made for unit tests, fuzzers and simulation: it needs no test framework. A simulator has hooks at
+ * every crossing, its own clock, network and ports for asks (struct fake_cfg). One thread; several
+ * may live side by side. Its own memory is not counted or failed by alloc_fault.h, where that is
+ * linked in: only the service and what is below it are under test. */
 #ifndef SLIPGATE_SIM_HOST_FAKE_H
 #define SLIPGATE_SIM_HOST_FAKE_H
 
@@ -24,6 +25,25 @@
 #define FAKE_IN_SLACK    16u /* as the server: a line's end behind a line of the full length */
 #define FAKE_NO_LINK     (-1)
 
+/* What a simulator is told and decides, each with the ctx of fake_cfg. They come from within calls
+ * of the fake and may not call it. All or none of them. */
+struct fake_hooks {
+    void (*call)(void *ctx, bool begins); /* round every call of the service: memory is its own */
+    void (*consumed)(void *ctx, int link, size_t n);      /* on_bytes returned */
+    void (*said)(void *ctx, int link, struct span);       /* host_send took it */
+    void (*closing)(void *ctx, int link, enum close_why); /* the service closed it */
+    void (*closed)(void *ctx, int link, enum close_why);  /* after on_close */
+    void (*asked)(void *ctx, const struct ask *, uint64_t req);
+    void (*answered)(void *ctx, const struct answer *);         /* before on_answer */
+    void (*timed)(void *ctx);                                   /* before on_time */
+    void (*dgram)(void *ctx, const struct path *, struct span); /* the socket took it */
+    /* The network takes what it has room for of a link's bytes, oldest first; all of it when these
+     * are the last ones. How many. fake_pull when there is room again. */
+    size_t (*carry)(void *ctx, int link, struct span, bool last);
+    /* Instead of ending the process; the fake goes on as well as it can. */
+    void (*broken)(void *ctx, const char *what, struct span detail);
+};
+
 enum fake_link_state { FAKE_FREE, FAKE_OPEN, FAKE_ENDING, FAKE_CLOSED };
 
 struct fake_link {
@@ -35,6 +55,7 @@ struct fake_link {
     bool stalled;                /* the peer does not read */
     bool bye;                    /* closed after everything queued was sent */
     enum close_why why;
+    uint64_t resumed_turn;
     uint32_t opens, closes; /* calls of on_open and on_close for this generation */
     struct buf in;          /* what the service has not consumed */
     struct buf out;         /* what the peer has not read */
@@ -59,8 +80,18 @@ struct fake {
     bool in_call;
 
     struct fake_link links[FAKE_LINKS_MAX];
-    size_t links_n; /* the first so many have been used */
+    size_t links_n;                             /* the first so many have been used */
+    uint64_t dirty[(FAKE_LINKS_MAX + 63) / 64]; /* a bit each: something may have to take place */
+    uint64_t turn;                              /* of settling */
+    bool later; /* something was resumed while settling: it waits for the next turn */
+    bool gone;  /* crashed or ending: no hooks, no asks */
     struct ask_fake asks;
+    struct ask_port *store, *hash; /* instead of asks */
+    uint32_t asks_open;            /* at the ports */
+    const struct fake_hooks *hooks;
+    void *hooks_ctx;
+    uint32_t check_every, calls;
+    long blocks, bytes, blocks_mark, bytes_mark; /* live memory of the service and its egress */
 
     struct dgram_sink sink;
     size_t sink_room; /* datagrams the socket takes before it is full */
@@ -81,12 +112,39 @@ struct fake_cfg {
     const char *const *settings; /* "key=value", NULL at the end; NULL: all defaults */
     uint64_t seed;
     struct egress_cfg egress; /* zeroed members: small ones that fit tests */
+
+    /* For simulators; all may be zero. With hooks, time is set by fake_set_now alone, the log is
+     * kept at errors, and what is resumed while effects take place waits for its turn, as in the
+     * server: until fake_next. */
+    const struct fake_hooks *hooks;
+    void *hooks_ctx;
+    struct ask_port *store, *hash; /* both, or neither: then the fake answers by itself */
+    struct now now;
+    uint32_t check_every; /* calls of the service between two of its check; 0: after every one */
 };
 
 /* NULL when the service could not be created; *rc then says why (rc may be NULL). */
 struct fake *fake_create(const struct fake_cfg *, int *rc);
 /* Answers what is pending, ends all links (on_close for each), destroys the service. */
 void fake_destroy(struct fake *);
+/* Ends all links, with on_close. */
+void fake_close_all(struct fake *);
+/* The process dies: no on_close, no answers; everything of it is freed. */
+void fake_crash(struct fake *);
+
+/* ---- for simulators ---- */
+
+void fake_set_now(struct fake *, struct now);
+/* When it wants fake_advance(f, 0) at the latest: for a deadline, an answer of its own, a turn. */
+nsec fake_next(const struct fake *);
+/* As fake_open, at this listener, and for a path to it. */
+int fake_open_at(struct fake *, uint16_t listener, const struct addr *peer);
+/* Whether the edge would read from the link now; what the peer sent waits outside else. */
+bool fake_wants_input(const struct fake *, int link);
+/* The network has room for the link's bytes again. */
+void fake_pull(struct fake *, int link);
+/* A notice of any kind but NOTICE_CONFIG. */
+void fake_notice(struct fake *, const struct notice *);
 
 /* ---- links: named by their slot ---- */
 
