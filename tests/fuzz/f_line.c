@@ -1,25 +1,5 @@
 /* Line framing: the same lines whichever way the stream is cut, as a plain definition has them. */
-#include "fuzz.h"
-
-#include "base/err.h"
-#include "wire/line.h"
-
-/* The definition, without care for speed or for a line that is not complete. */
-static int define(struct span in, size_t max, struct span *line, size_t *used)
-{
-    size_t end = 0, start = 0;
-    while (end < in.n && in.p[end] != '\n')
-        end++;
-    if (end == in.n)
-        return E_MORE;
-    *used = end + 1;
-    if (end >= 3 && memcmp(in.p, "\xef\xbb\xbf", 3) == 0)
-        start = 3;
-    if (end > start && in.p[end - 1] == '\r')
-        end--;
-    *line = span_of(in.p + start, end - start);
-    return line->n > max ? E_LIMIT : 0;
-}
+#include "line_define.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -35,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t used, want_used;
         int rc;
         while ((rc = line_next(part, max, &line, &used)) == 0) {
-            MUST(define(part, max, &want, &want_used) == 0);
+            MUST(line_define(part, max, &want, &want_used) == 0);
             MUST(line.p == want.p && line.n == want.n && used == want_used);
             part = span_skip(part, used);
             start += used;
@@ -43,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (rc == E_LIMIT) {
             /* Only because the line is too long, and it stays so whatever comes. */
             struct span rest = span_skip(in, start);
-            int whole = define(rest, max, &want, &want_used);
+            int whole = line_define(rest, max, &want, &want_used);
             MUST(whole == E_LIMIT || (whole == E_MORE && rest.n > max));
             free(copy);
             return 0;
