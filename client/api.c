@@ -163,6 +163,12 @@ static int send_sealed(struct slipgate_client *c, int n)
 {
     if (n < 0)
         return n;
+    if (c->hold) {
+        struct span datagram = span_of(c->shared->scratch.sealed, (size_t)n);
+        (void)sgc_hold_put(c->hold, SGC_UP, c->now_us, datagram);
+        sgc_session_datagram_sent(&c->session, c->now_us, (size_t)n);
+        return 0;
+    }
     int sent = sgc_udp_send(c->udp_fd, c->shared->scratch.sealed, (size_t)n);
     sgc_session_datagram_sent(&c->session, c->now_us, sent > 0 ? (size_t)sent : 0);
     return sent > 0 ? 0 : sent == 0 ? SLIPGATE_E_FULL : SLIPGATE_E_CLOSED;
@@ -230,6 +236,9 @@ uint64_t slipgate_get_round_trip_us(const struct slipgate_client *c)
 void slipgate_get_stats(const struct slipgate_client *c, struct slipgate_stats *to)
 {
     size_t size = to->size < sizeof *to ? to->size : sizeof *to;
-    memcpy(to, &c->session.stats, size);
+    struct slipgate_stats all = c->session.stats;
+    if (c->hold)
+        sgc_hold_stats(c->hold, &all);
+    memcpy(to, &all, size);
     to->size = size;
 }

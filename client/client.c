@@ -84,6 +84,8 @@ static void close_udp(struct slipgate_client *c)
         return;
     int fd = c->udp_fd;
     c->udp_fd = -1;
+    if (c->hold)
+        sgc_hold_clear(c->hold);
     tell_descriptor(c, 1, -1, 0);
     sgc_udp_drop(fd);
 }
@@ -328,10 +330,25 @@ static void turn_udp(struct slipgate_client *c)
         size_t n = sgc_udp_receive(c->udp_fd, b);
         c->session.now_us = c->now_us;
         for (size_t i = 0; i < n; i++)
-            sgc_session_datagram(&c->session, sgc_batch_at(b, i));
+            if (c->hold)
+                (void)sgc_hold_put(c->hold, SGC_DOWN, c->now_us, sgc_batch_at(b, i));
+            else
+                sgc_session_datagram(&c->session, sgc_batch_at(b, i), SGC_ARRIVED);
         if (n < SGC_BATCH)
             break;
     }
+}
+
+/* Lets go what has come to its end on the bad link. */
+static void turn_hold(struct slipgate_client *c)
+{
+    struct sgc_arriving a;
+    c->session.now_us = c->now_us;
+    while (c->udp_fd >= 0 && !c->want_close && sgc_hold_take(c->hold, c->now_us, &a))
+        if (a.direction == SGC_DOWN)
+            sgc_session_datagram(&c->session, a.datagram, a.how);
+        else if (sgc_udp_send(c->udp_fd, a.datagram.p, a.datagram.n) <= 0)
+            c->session.stats.datagrams_unsent++;
 }
 
 static int turn_time(struct slipgate_client *c)
@@ -365,6 +382,8 @@ static int turn(struct slipgate_client *c, bool tcp, bool udp, uint64_t now_us)
     int rc = tcp ? turn_link(c) : 0;
     if (udp)
         turn_udp(c);
+    if (c->hold)
+        turn_hold(c);
     int timed = turn_time(c);
     sgc_client_flush(c);
     int ended = sgc_client_settle(c);
@@ -392,6 +411,8 @@ uint64_t slipgate_deadline_us(const struct slipgate_client *c)
     if (c->end_error || c->want_close)
         return 0;
     uint64_t due_us = earlier(c->deadline_us, sgc_session_due_us(&c->session));
+    if (c->hold)
+        due_us = earlier(due_us, sgc_hold_due_us(c->hold));
     return c->udp_fd < 0 ? due_us : earlier(due_us, sgc_session_hello_us(&c->session));
 }
 
@@ -468,6 +489,7 @@ static int make_session(struct slipgate_client *c)
         .cb = c->cfg.callbacks,
         .user = c->cfg.user,
         .self = c,
+        .on_link_lost = c->cfg.on_link_lost,
         .on_phase = on_phase,
         .on_answer = on_answer,
         .owner = c,
@@ -492,6 +514,25 @@ static int make_session(struct slipgate_client *c)
     return rc;
 }
 
+/* The configuration as taken: an older caller's has no link. */
+static int make_hold(struct slipgate_client *c)
+{
+    struct sgc_profile profile;
+    const char *link = c->cfg.link;
+    char why[256];
+    c->cfg.link = NULL;
+    if (!link)
+        return 0;
+    int rc = sgc_profile_read(&profile, link, why, sizeof why);
+    if (rc != 0)
+        return rc;
+    c->hold = mem_zalloc(1, sizeof *c->hold);
+    if (!c->hold)
+        return SLIPGATE_E_MEMORY;
+    sgc_hold_init(c->hold, &profile, c->cfg.link_seed, c->cfg.on_link_lost != NULL);
+    return 0;
+}
+
 int slipgate_create(struct slipgate_client **ret, const struct slipgate_config *cfg)
 {
     if (!ret || !cfg)
@@ -510,6 +551,8 @@ int slipgate_create(struct slipgate_client **ret, const struct slipgate_config *
     }
     if (rc == 0)
         rc = make_session(c);
+    if (rc == 0)
+        rc = make_hold(c);
     if (rc != 0) {
         slipgate_destroy(c);
         return rc;
@@ -524,6 +567,9 @@ void slipgate_destroy(struct slipgate_client *c)
         return;
     close_udp(c);
     close_link(c);
+    if (c->hold)
+        sgc_hold_fini(c->hold);
+    mem_free(c->hold);
     sgc_session_fini(&c->session);
     if (c->shared_own)
         slipgate_shared_destroy(c->shared);

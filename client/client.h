@@ -19,7 +19,8 @@ struct slipgate_client {
     enum slipgate_state state;
     struct sgc_session session;
     struct sgc_link link;
-    int udp_fd; /* -1: none */
+    int udp_fd;            /* -1: none */
+    struct sgc_hold *hold; /* the bad link; NULL: none */
     struct sgc_address addresses[SGC_ADDRESSES_MAX];
     size_t addresses_n, address_at;
 

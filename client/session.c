@@ -262,32 +262,43 @@ void sgc_session_datagram_sent(struct sgc_session *s, uint64_t now_us, size_t n)
     s->stats.datagram_bytes_out += n;
 }
 
-void sgc_session_datagram(struct sgc_session *s, struct span datagram)
+static void tell_message(struct sgc_session *s, const struct sgc_message *m, bool lost)
 {
-    s->stats.datagrams_in++;
-    s->stats.datagram_bytes_in += datagram.n;
+    const struct sgc_session_cfg *cfg = &s->cfg;
+    if (lost) {
+        if (m->kind == SGC_UPDATE && cfg->on_link_lost)
+            cfg->on_link_lost(cfg->self, cfg->user, &m->update);
+        return;
+    }
+    s->stats.messages_in++;
+    if (m->kind == SGC_UPDATE && cfg->cb.on_update)
+        cfg->cb.on_update(cfg->self, cfg->user, &m->update);
+    else if (m->kind == SGC_INPUT && cfg->cb.on_input)
+        cfg->cb.on_input(cfg->self, cfg->user, &m->input);
+}
+
+void sgc_session_datagram(struct sgc_session *s, struct span datagram, enum sgc_arrival how)
+{
+    bool lost = how == SGC_LOST;
+    s->stats.datagrams_in += !lost;
+    s->stats.datagram_bytes_in += lost ? 0 : datagram.n;
     struct span rest, one;
     int rc = s->udp.mode == SLIPGATE_UDP_NONE
                  ? E_FORMAT
                  : sgc_udp_unseal(&s->udp, s->cfg.scratch, datagram, &rest);
     if (rc != 0) {
         if (rc == E_REPLAY)
-            s->stats.datagrams_replayed++;
+            s->stats.datagrams_replayed += how == SGC_ARRIVED;
         else
             s->stats.datagrams_bad++;
         return;
     }
     while (s->udp.mode != SLIPGATE_UDP_NONE && sgc_udp_next(&s->udp, &rest, &one)) {
         struct sgc_message m;
-        if (sgc_message_parse(one, &m) != 0) {
+        if (sgc_message_parse(one, &m) == 0)
+            tell_message(s, &m, lost);
+        else
             s->stats.datagrams_bad++;
-            continue;
-        }
-        s->stats.messages_in++;
-        if (m.kind == SGC_UPDATE && s->cfg.cb.on_update)
-            s->cfg.cb.on_update(s->cfg.self, s->cfg.user, &m.update);
-        else if (m.kind == SGC_INPUT && s->cfg.cb.on_input)
-            s->cfg.cb.on_input(s->cfg.self, s->cfg.user, &m.input);
     }
 }
 

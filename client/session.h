@@ -14,7 +14,7 @@
 #define SLIPGATE_CLIENT_SESSION_H
 
 #include "base/buf.h"
-#include "client/datagram.h"
+#include "client/hold.h"
 
 #define SGC_PENDING_MAX  64u
 #define SGC_NAME_MAX     256u
@@ -33,6 +33,7 @@ struct sgc_session_cfg {
     struct slipgate_callbacks cb; /* size checked and completed by the owner */
     void *user;
     struct slipgate_client *self; /* only handed on */
+    void (*on_link_lost)(struct slipgate_client *, void *user, const struct slipgate_update_in *);
     /* Tells the owner of OPEN and AUTHENTICATED, before the application hears of anything else. */
     void (*on_phase)(void *owner, enum sgc_phase);
     /* Tells the owner how a request went, before the application. */
@@ -122,8 +123,9 @@ int sgc_session_update(struct sgc_session *s, const struct slipgate_update *);
 int sgc_session_input(struct sgc_session *s, const struct slipgate_input *);
 /* The owner sent a datagram of n bytes, or (n = 0) could not. */
 void sgc_session_datagram_sent(struct sgc_session *s, uint64_t now_us, size_t n);
-/* A datagram from the server arrived. */
-void sgc_session_datagram(struct sgc_session *s, struct span datagram);
+/* A datagram from the server arrived, or (SGC_LOST) would have: then only on_link_lost hears of it.
+ */
+void sgc_session_datagram(struct sgc_session *s, struct span datagram, enum sgc_arrival);
 /* When a neutral INPUT is due (made by sgc_session_input); UINT64_MAX: never. */
 uint64_t sgc_session_hello_us(const struct sgc_session *s);
 

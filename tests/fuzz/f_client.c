@@ -147,7 +147,7 @@ static void event(struct app *a, struct span line)
         if (kind == '<')
             sgc_session_bytes(&a->s, a->s.now_us, SPAN_LIT("\n"));
         break;
-    case '!': sgc_session_datagram(&a->s, line); break;
+    case '!': sgc_session_datagram(&a->s, line, SGC_ARRIVED); break;
     case '+': sgc_session_time(&a->s, a->s.now_us + 30000000); break;
     case '?': request(a, (uint8_t)(fuzz_byte(&line) - 'a')); break;
     default: break;

@@ -256,11 +256,36 @@ struct slipgate_config {
     struct slipgate_shared *shared; /* NULL: the client has its own */
     struct slipgate_callbacks callbacks;
     void *user;
+
+    /* A bad link to test with; NULL: none. The name of one (wifi, 4g, bad-dsl, satellite) or a text
+     * of key = value lines (docs/client-library.md, "Bad links"); see slipgate_link_check.
+     * Datagrams of both directions are then lost, held back, doubled and overtaken inside the
+     * client, decided by the seed: for the same seed the same again. What is held is let go by
+     * slipgate_poll and slipgate_handle, and counts in slipgate_deadline_us; a datagram's way
+     * begins at the latest now_us seen, so poll before you send. At most SLIPGATE_LINK_HELD_MAX
+     * datagrams are on their way, further ones are lost. The bytes of the TLS connection are held
+     * back by the delay only.
+     */
+    const char *link;
+    uint64_t link_seed;
+    /* An update from the server that the link lost, told when it would have come: for programs that
+     * have to tell the link's losses from others. NULL: such datagrams are not even opened. */
+    void (*on_link_lost)(struct slipgate_client *, void *user, const struct slipgate_update_in *);
 };
 
 /* Sets every default: verification by the system's authorities, AEAD preferred with packing,
  * reconnect on. Call it first. */
 SLIPGATE_API void slipgate_config_init(struct slipgate_config *);
+
+#define SLIPGATE_LINK_TEXT_MAX 4096u
+#define SLIPGATE_LINK_HELD_MAX 4096u /* of both directions together, some 2 KiB each while held */
+
+/* Whether a text is good as slipgate_config.link: the longest time in milliseconds for which it
+ * holds a datagram of one direction, or E_ARGUMENT. why (cap bytes with NUL, 256 are enough; may be
+ * NULL) then gets one sentence: the line, what is wrong, what to write. */
+SLIPGATE_API int slipgate_link_check(const char *link, char *why, size_t cap);
+/* The text of a named link, to change; NULL: there is none of that name. */
+SLIPGATE_API const char *slipgate_link_text(const char *name);
 
 /* What many clients of one thread can share: the TLS context with the trusted certificates and the
  * receive buffers. Only the verification members of the configuration are used, and they hold for
@@ -388,6 +413,12 @@ struct slipgate_stats {
     uint64_t datagrams_bad; /* not opened, or nonsense inside */
     uint64_t datagrams_replayed;
     uint64_t datagrams_unsent; /* the socket refused */
+
+    /* Datagrams that slipgate_config.link took in, lost (its queues full among them) and doubled.
+     * Those sent count in datagrams_out whatever becomes of them, those lost on their way here do
+     * not count in datagrams_in, nor copies refused as such in datagrams_replayed. */
+    uint64_t link_up, link_up_lost, link_up_doubled;
+    uint64_t link_down, link_down_lost, link_down_doubled;
 };
 
 SLIPGATE_API void slipgate_get_stats(const struct slipgate_client *, struct slipgate_stats *);

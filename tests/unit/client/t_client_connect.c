@@ -342,6 +342,98 @@ static void test_registers_its_datagram_address(void **state)
     assert_memory_equal(datagram, text, n);
 }
 
+/* ---- a bad link ---- */
+
+static void test_link_holds_datagrams_back(void **state)
+{
+    struct fixture *f = *state;
+    struct slipgate_update u = {.rotation = {0, 0, 0, 1}};
+    char datagram[512];
+    f->cfg.link = "up.delay_ms = 30\ndown.delay_ms = 20";
+    f->cfg.udp_register = false;
+    create(f);
+    log_in(f);
+    uint64_t sent_us = f->now_us;
+    assert_int_equal(slipgate_send_update(f->c, &u), 0);
+    assert_int_equal(slipgate_deadline_us(f->c), sent_us + 30000);
+    f->now_us = sent_us + 29999;
+    turn(f);
+    assert_int_equal(tiny_datagram(&f->t, datagram, sizeof datagram), 0);
+    f->now_us = sent_us + 30000;
+    UNTIL(f, tiny_datagram(&f->t, datagram, sizeof datagram) > 0);
+
+    struct slipgate_stats stats = {.size = sizeof stats};
+    tiny_send_datagram(&f->t, "{\"command\":\"UPDATE\",\"sessionId\":\"p2\"}\n");
+    UNTIL(f, (slipgate_get_stats(f->c, &stats), stats.link_down == 1));
+    assert_int_equal(stats.datagrams_in, 0);
+    assert_int_equal(slipgate_deadline_us(f->c), f->now_us + 20000);
+    f->now_us += 19999;
+    turn(f);
+    assert_record(&f->r, "");
+    f->now_us += 1;
+    turn(f);
+    assert_record(&f->r, "update p2 at 0 0 0 turned 0 0 0 1: "
+                         "{\"command\":\"UPDATE\",\"sessionId\":\"p2\"}\n");
+    slipgate_get_stats(f->c, &stats);
+    assert_int_equal(stats.datagrams_in, 1);
+    assert_int_equal(stats.datagrams_out, 1);
+    assert_int_equal(stats.link_up, 1);
+}
+
+static void count_lost(struct slipgate_client *c, void *user, const struct slipgate_update_in *u)
+{
+    struct record *r = user;
+    (void)c;
+    r->n += (size_t)snprintf(r->text + r->n, sizeof r->text - r->n, "lost %s\n", u->sender_id);
+}
+
+static void test_link_loses_datagrams(void **state)
+{
+    struct fixture *f = *state;
+    struct slipgate_update u = {.rotation = {0, 0, 0, 1}};
+    struct slipgate_stats stats = {.size = sizeof stats};
+    char datagram[512];
+    f->cfg.link = "down.loss_percent = 100\ndown.delay_ms = 5\nup.duplicate_percent = 100";
+    f->cfg.link_seed = 7;
+    f->cfg.on_link_lost = count_lost;
+    create(f);
+    log_in(f);
+    UNTIL(f, tiny_datagram(&f->t, datagram, sizeof datagram) > 0); /* registers, twice */
+    UNTIL(f, tiny_datagram(&f->t, datagram, sizeof datagram) > 0);
+    assert_int_equal(slipgate_send_update(f->c, &u), 0);
+    tiny_send_datagram(&f->t, "{\"command\":\"UPDATE\",\"sessionId\":\"p2\"}\n");
+    UNTIL(f, (slipgate_get_stats(f->c, &stats), stats.link_down == 1));
+    assert_record(&f->r, "");
+    f->now_us += 5000;
+    turn(f);
+    assert_record(&f->r, "lost p2\n");
+    slipgate_get_stats(f->c, &stats);
+    assert_int_equal(stats.link_down_lost, 1);
+    assert_int_equal(stats.link_up_doubled, 2);
+    assert_int_equal(stats.datagrams_in + stats.messages_in + stats.datagrams_bad, 0);
+}
+
+/* What is held belongs to the connection: it does not reach the next one. */
+static void test_link_forgets_with_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct slipgate_update u = {.rotation = {0, 0, 0, 1}};
+    char datagram[512];
+    f->cfg.link = "delay_ms = 100";
+    f->cfg.udp_register = false;
+    create(f);
+    log_in(f);
+    assert_int_equal(slipgate_send_update(f->c, &u), 0);
+    slipgate_close(f->c);
+    assert_int_equal(slipgate_deadline_us(f->c), UINT64_MAX);
+    tiny_drop(&f->t, false);
+    log_in(f);
+    f->now_us += 1000000;
+    turn(f);
+    turn(f);
+    assert_int_equal(tiny_datagram(&f->t, datagram, sizeof datagram), 0);
+}
+
 static void test_answers_in_single_bytes(void **state)
 {
     struct fixture *f = *state;
@@ -699,6 +791,9 @@ static void test_bad_configurations(void **state)
     f->cfg.size++;
     assert_int_equal(slipgate_create(&f->c, &f->cfg), SLIPGATE_E_ARGUMENT);
     f->cfg = good;
+    f->cfg.link = "delay_ms = -1";
+    assert_int_equal(slipgate_create(&f->c, &f->cfg), SLIPGATE_E_ARGUMENT);
+    f->cfg = good;
     assert_int_equal(slipgate_create(NULL, &f->cfg), SLIPGATE_E_ARGUMENT);
     assert_int_equal(slipgate_create(&f->c, NULL), SLIPGATE_E_ARGUMENT);
 }
@@ -725,6 +820,9 @@ int main(void)
         TEST(test_no_welcome),
         TEST(test_login_and_datagrams),
         TEST(test_registers_its_datagram_address),
+        TEST(test_link_holds_datagrams_back),
+        TEST(test_link_loses_datagrams),
+        TEST(test_link_forgets_with_the_connection),
         TEST(test_answers_in_single_bytes),
         TEST(test_every_request),
         cmocka_unit_test(test_update_text),

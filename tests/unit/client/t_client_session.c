@@ -781,14 +781,14 @@ static void test_datagrams_reach_the_application(void **state)
     (void)state;
     struct fixture *f = in_room();
     assert_int_equal(hex_decode(span_str(vector), datagram, sizeof datagram), 0);
-    sgc_session_datagram(&f->s, span_of(datagram, sizeof datagram));
+    sgc_session_datagram(&f->s, span_of(datagram, sizeof datagram), SGC_ARRIVED);
     assert_record(&f->r, "update " ME " at 1 2 3 turned 0 0 0 1: {\"command\":\"UPDATE\","
                          "\"sessionId\":\"" ME "\",\"position\":{\"x\":1,\"y\":2,\"z\":3},"
                          "\"rotation\":{\"x\":0,\"y\":0,\"z\":0,\"w\":1}}\n");
     datagram[40] ^= 1;
-    sgc_session_datagram(&f->s, span_of(datagram, sizeof datagram));
-    sgc_session_datagram(&f->s, SPAN_LIT("{\"command\":\"UPDATE\",\"sessionId\":\"x\"}\n"));
-    sgc_session_datagram(&f->s, SPAN_NULL);
+    sgc_session_datagram(&f->s, span_of(datagram, sizeof datagram), SGC_ARRIVED);
+    sgc_session_datagram(&f->s, SPAN_LIT("{\"command\":\"UPDATE\",\"sessionId\":\"x\"}\n"), SGC_ARRIVED);
+    sgc_session_datagram(&f->s, SPAN_NULL, SGC_ARRIVED);
     assert_record(&f->r, "");
     assert_int_equal(f->s.stats.datagrams_in, 4);
     assert_int_equal(f->s.stats.datagrams_bad, 3);
