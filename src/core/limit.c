@@ -122,8 +122,8 @@ static int parse_net(struct exempt *e, struct span w)
     if (bits < 0)
         return E_FORMAT;
     bits += (int)(128 - size);
-    if (is_v4(&net) && bits < 96)
-        return E_FORMAT; /* a network that would hold IPv4 and IPv6 */
+    if (is_v4(&net) && bits < (net.loop6 ? 128 : 96))
+        return E_FORMAT; /* a network that would hold IPv4 and IPv6; ::1 is known as 127.0.0.1 */
     e->nets[e->nets_n].net = net;
     e->nets[e->nets_n++].bits = (uint8_t)bits;
     return 0;

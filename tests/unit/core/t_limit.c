@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "core/limit.h"
+#include "sim/alloc_fault.h"
 
 #include <stdio.h>
 
@@ -269,6 +269,8 @@ static void bad_words_are_named(void **state)
         "/8",
         "::/129",
         "::1/64",
+        "::1/96",
+        "::1/127",
         "::ffff:1.2.3.4/95",
         "fe80::1%eth0",
         "1.2.3.4/24/24",
