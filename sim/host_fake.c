@@ -666,7 +666,7 @@ static struct fake_link *link_at(const struct fake *f, int link)
     return (struct fake_link *)(uintptr_t)&f->links[link];
 }
 
-static int free_slot(const struct fake *f)
+int fake_free_slot(const struct fake *f)
 {
     int slot = 0;
     while (slot < (int)FAKE_LINKS_MAX && f->links[slot].state != FAKE_FREE &&
@@ -679,7 +679,7 @@ int fake_open_at(struct fake *f, uint16_t listener, const struct addr *peer)
 {
     CHECK(listener < f->listeners_n);
     const struct listener_spec *spec = &f->listeners[listener];
-    int slot = free_slot(f);
+    int slot = fake_free_slot(f);
     if (slot == FAKE_NO_LINK)
         return slot;
     bool before = quiet();
@@ -931,6 +931,7 @@ int fake_configure(struct fake *f, const char *const *settings)
     if (rc == 0) {
         struct notice n = {.kind = NOTICE_CONFIG, .u.config = c};
         f->listeners_n = f->ops->listeners(c, f->listeners, ARRAY_LEN(f->listeners));
+        HOOK(f, noticed, &n);
         enter(f);
         f->ops->on_notice(f->svc, f->now, &n);
         leave(f);
@@ -945,6 +946,7 @@ int fake_configure(struct fake *f, const char *const *settings)
 void fake_notice(struct fake *f, const struct notice *n)
 {
     bool before = quiet();
+    HOOK(f, noticed, n);
     enter(f);
     f->ops->on_notice(f->svc, f->now, n);
     leave(f);

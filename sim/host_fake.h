@@ -37,6 +37,7 @@ struct fake_hooks {
     void (*answered)(void *ctx, const struct answer *);         /* before on_answer */
     void (*timed)(void *ctx);                                   /* before on_time */
     void (*dgram)(void *ctx, const struct path *, struct span); /* the socket took it */
+    void (*noticed)(void *ctx, const struct notice *);          /* before on_notice */
     /* The network takes what it has room for of a link's bytes, oldest first; all of it when these
      * are the last ones. How many. fake_pull when there is room again. */
     size_t (*carry)(void *ctx, int link, struct span, bool last);
@@ -137,7 +138,9 @@ void fake_crash(struct fake *);
 void fake_set_now(struct fake *, struct now);
 /* When it wants fake_advance(f, 0) at the latest: for a deadline, an answer of its own, a turn. */
 nsec fake_next(const struct fake *);
-/* As fake_open, at this listener, and for a path to it. */
+/* The slot the next link gets, or FAKE_NO_LINK. */
+int fake_free_slot(const struct fake *);
+/* As fake_open, at this listener. */
 int fake_open_at(struct fake *, uint16_t listener, const struct addr *peer);
 /* Whether the edge would read from the link now; what the peer sent waits outside else. */
 bool fake_wants_input(const struct fake *, int link);

@@ -1,0 +1,50 @@
+#include "sim/plants.h"
+
+#include "base/plant.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum plant plant_set = PLANT_NONE;
+
+#define PLANT(id, fault, what) [PLANT_##id] = {#id, fault, what},
+static const struct plant_row rows[PLANTS_N] = {
+    [PLANT_NONE] = {"NONE", "", "nothing"},
+#include "base/plant.def"
+};
+#undef PLANT
+
+const struct plant_row *plant_row(size_t i)
+{
+    return i < PLANTS_N ? &rows[i] : NULL;
+}
+
+const char *plant_name(const struct plant_row *r, char to[64])
+{
+    size_t i = 0;
+    for (; r->name[i] && i < 63; i++)
+        to[i] = r->name[i] == '_' ? '-' : (char)tolower((unsigned char)r->name[i]);
+    to[i] = '\0';
+    return to;
+}
+
+/* Case and the two kinds of hyphens do not count. */
+static bool same(const char *id, const char *name)
+{
+    for (; *id && *name; id++, name++) {
+        char c = *name == '-' ? '_' : (char)toupper((unsigned char)*name);
+        if (c != *id)
+            return false;
+    }
+    return *id == *name;
+}
+
+bool plant_choose(const char *name)
+{
+    for (size_t i = 0; i < PLANTS_N; i++)
+        if (same(rows[i].name, name)) {
+            plant_set = (enum plant)i;
+            return true;
+        }
+    return false;
+}
