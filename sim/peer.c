@@ -211,6 +211,11 @@ const struct addr *peer_addr(const struct peer *p)
     return &p->addr;
 }
 
+const struct addr *peer_dgram_addr(const struct peer *p)
+{
+    return &p->dgram_addr;
+}
+
 /* ---- the stream ---- */
 
 void peer_connect(struct sim *s, struct peer *p)

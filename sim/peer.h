@@ -30,6 +30,9 @@ void *peer_ctx(const struct peer *);
 uint64_t peer_number(const struct peer *); /* in order of creation, from 1 */
 const struct addr *peer_addr(const struct peer *);
 
+/* Where its datagrams come from now. */
+const struct addr *peer_dgram_addr(const struct peer *);
+
 /* ---- the stream ---- */
 void peer_connect(struct sim *, struct peer *); /* up or down follows; only when there is none */
 bool peer_is_up(const struct peer *);

@@ -98,7 +98,8 @@ static void leave(struct sim *s)
 
 static void live(struct sim *s)
 {
-    if (sim_net_create(s) || sim_node_create(s) || s->game->open(s)) {
+    /* The game first: the process asks it for its settings, and its oracle sees it start. */
+    if (sim_net_create(s) || s->game->open(s) || sim_node_create(s)) {
         sim_find(s, "memory", "there is not enough to begin with");
         return;
     }
