@@ -1,6 +1,7 @@
 #include "store/sqlite_file.h"
 
 #include "base/err.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,8 +124,12 @@ int sqlite_file_claim(struct sqlite_file *f, const char *path, struct buf *why)
 
 int sqlite_file_borrow(struct sqlite_file *f, const char *path)
 {
-    *f = (struct sqlite_file){.path = strdup(path), .lock = -1};
-    return f->path ? 0 : E_NOMEM;
+    size_t n = strlen(path) + 1;
+    *f = (struct sqlite_file){.path = mem_zalloc(n, 1), .lock = -1};
+    if (!f->path)
+        return E_NOMEM;
+    memcpy(f->path, path, n);
+    return 0;
 }
 
 void sqlite_file_release(struct sqlite_file *f)
