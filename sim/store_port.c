@@ -45,7 +45,7 @@ static void record_event(struct sim *sim, uint64_t number, const struct answer *
         bytes[1 + i] = (uint8_t)(rc >> 8 * i);
     for (unsigned i = 0; i < 8; i++)
         bytes[5 + i] = (uint8_t)(id >> 8 * i);
-    sim_event(sim, true, "answer", number, span_of(bytes, sizeof bytes));
+    sim_event(sim, false, "store", number, span_of(bytes, sizeof bytes));
 }
 
 static void deliver(struct store_ask *a)
