@@ -13,16 +13,16 @@ DESTDIR ?=
 PORT ?= 8443
 ADMIN_PORT ?= 8080
 DATA ?= $(CURDIR)/data
-# make fuzz
+# make fuzz: seconds a target; make sim: seconds of fresh seeds
 T ?=
-S ?= 60
+S ?= $(if $(filter sim,$(MAKECMDGOALS)),600,60)
 
 PRESETS := dev clang tsan fuzz cover bench
 # Trees of which only a part is wanted.
 TARGET_fuzz := fuzzers
 TARGET_bench := benches
 
-.PHONY: all help deps deps-build run demo test tsan cover lint fuzz bench format install clean
+.PHONY: all help deps deps-build run demo test tsan cover lint fuzz sim bench format install clean
 .PHONY: $(addprefix build-,release $(PRESETS))
 
 all: deps-build build-release ## build build/slipgate and its siblings
@@ -72,6 +72,10 @@ lint: deps build-clang ## format, clang-tidy, cppcheck, shellcheck, the layer ru
 
 fuzz: build-fuzz ## fuzz one decoder: T=name (or all of them), S=seconds
 	@$(PYTHON) scripts/fuzz --seconds '$(S)' $(T)
+
+sim: deps-build build/build.ninja ## simulated worlds: listed seeds, then fresh ones for S=600 seconds
+	@cmake --build build --parallel $(JOBS) --target slipgate-sim
+	@scripts/sim build/slipgate-sim '$(S)' '$(JOBS)'
 
 bench: build-bench ## run the benchmarks
 	@$(PYTHON) scripts/bench build/bench

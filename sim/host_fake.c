@@ -1,4 +1,4 @@
-#include "sim/host_fake.h"
+#include "sim/host_fake_priv.h"
 
 #include "base/check.h"
 #include "base/err.h"
@@ -10,25 +10,12 @@
 #define SETTLE_TURNS  100000u
 
 /* Present only where alloc_fault.c is linked in. */
-extern bool alloc_fault_suspend(bool) __attribute__((weak));
 extern long alloc_live_blocks(void) __attribute__((weak));
 extern long alloc_live_bytes(void) __attribute__((weak));
 
 /* Whether a hook is to be called. */
 #define HOOKED(f)       ((f)->hooks && !(f)->gone)
 #define HOOK(f, m, ...) (HOOKED(f) ? (f)->hooks->m((f)->hooks_ctx, __VA_ARGS__) : (void)0)
-
-/* From here to the matching loud() memory is the fake's own. */
-static bool quiet(void)
-{
-    return alloc_fault_suspend ? alloc_fault_suspend(true) : false;
-}
-
-static void loud(bool before)
-{
-    if (alloc_fault_suspend)
-        (void)alloc_fault_suspend(before);
-}
 
 static void broken(struct fake *f, const char *what, struct span detail)
 {
@@ -452,13 +439,6 @@ long fake_take_dgram(struct fake *f, struct path *path, void *to, size_t cap)
     return (long)d.n;
 }
 
-void fake_forget_dgrams(struct fake *f)
-{
-    uint8_t bytes[FAKE_DGRAM_BYTES];
-    while (fake_take_dgram(f, NULL, bytes, sizeof bytes) >= 0)
-        ;
-}
-
 void fake_socket_room(struct fake *f, size_t n)
 {
     f->sink_room = n;
@@ -471,69 +451,7 @@ void fake_writable(struct fake *f)
     CHECK(!f->writable_wanted);
 }
 
-/* ---- log and entropy ---- */
-
-static void log_field(struct buf *to, const struct log_field *x)
-{
-    char text[ADDR_TEXT_MAX];
-    (void)buf_printf(to, " %s=", x->key);
-    switch (x->type) {
-    case LOG_TYPE_INT: (void)buf_printf(to, "%lld", (long long)x->v.i); break;
-    case LOG_TYPE_UINT: (void)buf_printf(to, "%llu", (unsigned long long)x->v.u); break;
-    case LOG_TYPE_SPAN: (void)buf_append_span(to, x->v.s); break;
-    case LOG_TYPE_ADDR: (void)buf_append_str(to, addr_text(x->v.a, text)); break;
-    }
-}
-
-static void log_emit(struct log *log, const struct log_row *row, const struct log_field *x,
-                     size_t n)
-{
-    struct fake *f = CONTAINER_OF(log, struct fake, log);
-    bool before = quiet();
-    if (f->log_text.n > f->log_text.max / 2)
-        buf_clear(&f->log_text);
-    (void)buf_append_str(&f->log_text, row->id);
-    for (size_t i = 0; i < n; i++)
-        log_field(&f->log_text, &x[i]);
-    (void)buf_append_byte(&f->log_text, '\n');
-    loud(before);
-}
-
-static void fill(struct entropy *e, void *to, size_t n)
-{
-    struct fake *f = CONTAINER_OF(e, struct fake, entropy);
-    uint8_t *p = to;
-    for (size_t i = 0; i < n; i++)
-        p[i] = (uint8_t)(rng_next(&f->rng) >> 32);
-}
-
 /* ---- making and ending one ---- */
-
-static const struct config_row rows_program[] = {
-    {"limits.exempt", CONFIG_TEXT, "loopback private", 0, 0, NULL, CONFIG_LIVE,
-     "As the program's."},
-};
-
-static int make_config(const struct fake *f, const char *const *settings, struct config **ret)
-{
-    struct config_table tables[] = {f->ops->config, {rows_program, ARRAY_LEN(rows_program)}};
-    struct buf why;
-    struct config *c;
-    int rc = config_create(&c, tables, ARRAY_LEN(tables));
-    buf_init(&why, 1024);
-    for (; rc == 0 && settings && *settings; settings++) {
-        const char *eq = strchr(*settings, '=');
-        CHECK(eq);
-        rc = config_set(c, span_of(*settings, (size_t)(eq - *settings)), span_str(eq + 1),
-                        CONFIG_OPTION, &why);
-        if (rc)
-            config_destroy(c);
-    }
-    buf_fini(&why);
-    if (rc == 0)
-        *ret = c;
-    return rc;
-}
 
 static int make_parts(struct fake *f, const struct fake_cfg *cfg)
 {
@@ -541,7 +459,7 @@ static int make_parts(struct fake *f, const struct fake_cfg *cfg)
     e.queue_max = e.queue_max ? e.queue_max : 2048;
     e.backlog_bytes_max = e.backlog_bytes_max ? e.backlog_bytes_max : 65536;
     e.pack_bytes_max = e.pack_bytes_max ? e.pack_bytes_max : 1200;
-    int rc = make_config(f, cfg->settings, &f->config);
+    int rc = fake_make_config(f, cfg->settings, &f->config);
     if (rc)
         return rc;
     f->listeners_n = f->ops->listeners(f->config, f->listeners, ARRAY_LEN(f->listeners));
@@ -598,13 +516,13 @@ struct fake *fake_create(const struct fake_cfg *cfg, int *rc_ret)
     f->hash = cfg->hash;
     f->check_every = cfg->check_every;
     f->deadline = f->now.mono; /* on_time once after creation */
-    f->log = (struct log){cfg->hooks ? LOG_ERROR : LOG_DEBUG, log_emit};
+    f->log = (struct log){cfg->hooks ? LOG_ERROR : LOG_DEBUG, fake_log_emit};
     f->sink.send = sink_send;
     f->sink_room = SIZE_MAX;
     buf_init(&f->log_text, 1u << 20);
     buf_init(&f->why, 4096);
     metrics_init(&f->metrics);
-    entropy_init(&f->entropy, fill);
+    entropy_init(&f->entropy, fake_fill);
     f->host = (struct host){&host_ops, &f->log, &f->metrics, 0, &f->entropy, NULL};
     int rc = make_parts(f, cfg);
     if (rc_ret)
@@ -660,12 +578,6 @@ void fake_crash(struct fake *f)
 
 /* ---- links from outside ---- */
 
-static struct fake_link *link_at(const struct fake *f, int link)
-{
-    CHECK(link >= 0 && link < (int)FAKE_LINKS_MAX);
-    return (struct fake_link *)(uintptr_t)&f->links[link];
-}
-
 int fake_free_slot(const struct fake *f)
 {
     int slot = 0;
@@ -703,14 +615,6 @@ int fake_open_at(struct fake *f, uint16_t listener, const struct addr *peer)
     return slot;
 }
 
-int fake_open(struct fake *f, const char *ip, uint16_t port)
-{
-    struct addr peer;
-    CHECK(addr_parse(&peer, ip) == 0);
-    peer.port = port;
-    return fake_open_at(f, 0, &peer);
-}
-
 bool fake_wants_input(const struct fake *f, int link)
 {
     const struct fake_link *l = link_at(f, link);
@@ -739,19 +643,6 @@ void fake_bytes(struct fake *f, int link, const void *p, size_t n)
     if (!l->paused && !l->resumed && !l->held)
         deliver(f, l);
     settle(f);
-    loud(before);
-}
-
-void fake_line(struct fake *f, int link, const char *text)
-{
-    bool before = quiet();
-    size_t n = strlen(text);
-    char *line = malloc(n + 1);
-    CHECK(line);
-    memcpy(line, text, n);
-    line[n] = '\n';
-    fake_bytes(f, link, line, n + 1);
-    free(line);
     loud(before);
 }
 
@@ -792,39 +683,7 @@ bool fake_is_open(const struct fake *f, int link)
     return link_at(f, link)->state == FAKE_OPEN;
 }
 
-struct span fake_read(const struct fake *f, int link)
-{
-    return buf_span(&link_at(f, link)->read);
-}
-
-void fake_forget(struct fake *f, int link)
-{
-    buf_clear(&link_at(f, link)->read);
-}
-
-bool fake_take_line(struct fake *f, int link, char *to, size_t cap)
-{
-    struct buf *b = &link_at(f, link)->read;
-    const uint8_t *lf = b->n ? memchr(b->p, '\n', b->n) : NULL;
-    if (!lf)
-        return false;
-    size_t n = (size_t)(lf - b->p);
-    CHECK(n < cap);
-    memcpy(to, b->p, n);
-    to[n] = '\0';
-    buf_consume(b, n + 1);
-    return true;
-}
-
 /* ---- datagrams from outside ---- */
-
-struct path fake_path(const char *ip, uint16_t port)
-{
-    struct path p = {.sock = 1};
-    CHECK(addr_parse(&p.peer, ip) == 0 && addr_parse(&p.local, "192.0.2.1") == 0);
-    p.peer.port = port;
-    return p;
-}
 
 void fake_dgrams(struct fake *f, const struct dgram *d, size_t n)
 {
@@ -833,19 +692,6 @@ void fake_dgrams(struct fake *f, const struct dgram *d, size_t n)
     f->ops->on_dgrams(f->svc, f->now, d[0].path.sock, d, n);
     leave(f);
     settle(f);
-    loud(before);
-}
-
-void fake_dgram(struct fake *f, const struct path *path, struct span bytes)
-{
-    bool before = quiet();
-    uint8_t *exact = malloc(bytes.n ? bytes.n : 1);
-    CHECK(exact);
-    if (bytes.n)
-        memcpy(exact, bytes.p, bytes.n);
-    struct dgram d = {*path, span_of(exact, bytes.n)};
-    fake_dgrams(f, &d, 1);
-    free(exact);
     loud(before);
 }
 
@@ -917,17 +763,11 @@ bool fake_answer(struct fake *f)
     return true;
 }
 
-void fake_answer_all(struct fake *f)
-{
-    while (fake_answer(f))
-        ;
-}
-
 int fake_configure(struct fake *f, const char *const *settings)
 {
     struct config *c;
     bool before = quiet();
-    int rc = make_config(f, settings, &c);
+    int rc = fake_make_config(f, settings, &c);
     if (rc == 0) {
         struct notice n = {.kind = NOTICE_CONFIG, .u.config = c};
         f->listeners_n = f->ops->listeners(c, f->listeners, ARRAY_LEN(f->listeners));
@@ -952,18 +792,6 @@ void fake_notice(struct fake *f, const struct notice *n)
     leave(f);
     settle(f);
     loud(before);
-}
-
-void fake_drain(struct fake *f, nsec after)
-{
-    struct notice n = {.kind = NOTICE_DRAIN, .u.deadline = f->now.mono + after};
-    fake_notice(f, &n);
-}
-
-void fake_moderate(struct fake *f, enum notice_kind kind, const char *id)
-{
-    struct notice n = {.kind = kind, .u.id = span_str(id)};
-    fake_notice(f, &n);
 }
 
 uint64_t fake_metric(const struct fake *f, size_t row)

@@ -32,7 +32,6 @@ struct sim_node {
     struct sim *sim;
     struct fake *f; /* NULL: no process */
     struct sim_store *store;
-    struct ask_fake *kept; /* a fake's accounts from one process to the next, without a store */
     bool draining, leaving, inside;
     uint32_t asks;
     struct sim_timer tick, start, drained, full, batch;
@@ -237,8 +236,8 @@ static struct fake *make_fake(struct sim *s, int *rc)
         .egress = {.queue_max = EGRESS_QUEUE},
         .hooks = &hooks,
         .hooks_ctx = n,
-        .store = n->store ? sim_store_port(n->store) : NULL,
-        .hash = n->store ? sim_hash_port(n->store) : NULL,
+        .store = sim_store_port(n->store),
+        .hash = sim_hash_port(n->store),
         .now = s->now,
         .check_every = s->plan->check_every,
     };
@@ -250,7 +249,7 @@ static void start(struct sim *s, struct sim_timer *t)
     struct sim_node *n = s->node;
     int rc;
     (void)t;
-    if (s->disk && sim_store_open(s, s->disk, &n->store) != 0) {
+    if (sim_store_open(s, s->disk, &n->store) != 0) {
         n->store = NULL;
         try_later(s);
         return;
@@ -261,11 +260,6 @@ static void start(struct sim *s, struct sim_timer *t)
             sim_find(s, "settings", "the configuration is refused: %s", err_text(rc));
         try_later(s);
         return;
-    }
-    if (!s->disk) {
-        memcpy(n->f->asks.accounts, n->kept->accounts, sizeof n->kept->accounts);
-        n->f->asks.accounts_n = n->kept->accounts_n;
-        n->f->asks.delay = 2 * NSEC_PER_MS;
     }
     find_listeners(n);
     sim_event(s, true, "start", 0, SPAN_NULL);
@@ -296,24 +290,15 @@ static void forget_process(struct sim *s)
     n->in_n = 0;
 }
 
-static void keep_accounts(struct sim_node *n)
-{
-    memcpy(n->kept->accounts, n->f->asks.accounts, sizeof n->kept->accounts);
-    n->kept->accounts_n = n->f->asks.accounts_n;
-}
-
 /* In order, as the program does: links, then the store with its answers, then the service. */
 static void stop(struct sim *s)
 {
     struct sim_node *n = s->node;
     fake_close_all(enter(s));
-    if (n->store)
-        sim_store_close(n->store);
+    sim_store_close(n->store);
     if (n->f->asks_open)
         sim_find(s, "handles", "%u asks without an answer when the store was closed",
                  n->f->asks_open);
-    if (!s->disk)
-        keep_accounts(n);
     fake_destroy(n->f);
     sim_event(s, true, "stop", 0, SPAN_NULL);
     TAP(s, stopped, s, false);
@@ -328,10 +313,7 @@ void node_crash(struct sim *s, bool power)
     if (!n->f)
         return;
     sim_event(s, true, power ? "power" : "crash", 0, SPAN_NULL);
-    if (n->store)
-        sim_store_crash(n->store, power);
-    if (!s->disk)
-        keep_accounts(n);
+    sim_store_crash(n->store, power);
     fake_crash(n->f);
     net_server_died(s, power ? DARK_NOTICED : DEAD_NOTICED);
     TAP(s, stopped, s, true);
@@ -497,14 +479,6 @@ void node_dgram(struct sim *s, const struct addr *from, struct span bytes)
 
 /* ---- for run.c ---- */
 
-#pragma weak sim_store_open
-#pragma weak sim_store_port
-#pragma weak sim_hash_port
-#pragma weak sim_store_close
-#pragma weak sim_store_crash
-#pragma weak sim_disk_create
-#pragma weak sim_disk_destroy
-
 int sim_node_create(struct sim *s)
 {
     struct sim_node *n = calloc(1, sizeof *n);
@@ -517,10 +491,9 @@ int sim_node_create(struct sim *s)
     n->drained.fire = fire_drained;
     n->full.fire = fire_full;
     n->batch.fire = fire_batch;
-    n->kept = calloc(1, sizeof *n->kept);
-    s->disk = sim_disk_create ? sim_disk_create(s, s->plan->model) : NULL;
+    s->disk = sim_disk_create(s, s->plan->model);
     n->faults = node_faults_create(s);
-    if (!n->kept || !n->faults)
+    if (!s->disk || !n->faults)
         return E_NOMEM;
     sim_at(s, &n->start, s->now.mono);
     return 0;
@@ -539,7 +512,6 @@ void sim_node_destroy(struct sim *s)
     if (s->disk)
         sim_disk_destroy(s->disk);
     s->disk = NULL;
-    free(n->kept);
     free(n);
     s->node = NULL;
 }

@@ -31,7 +31,7 @@ double sim_plan_rate(enum sim_fault f)
         [FAULT_STORE_SLOW] = 0.5, /* of the asks */
         [FAULT_STORE_FAIL] = 0.4,  [FAULT_STORE_ORDER] = 0.5,
         [FAULT_STORE_LOST] = 0.4,  [FAULT_STORE_BUSY] = 0.4,
-        [FAULT_DISK] = 0.3,        [FAULT_ALLOC] = 0.02, /* of the calls into the service */
+        [FAULT_DISK] = 0.3,        [FAULT_ALLOC] = 0.05, /* of the calls into the service */
         [FAULT_CONFUSED] = 0.5,    [FAULT_HOSTILE] = 0.5,
     };
     return rates[f] > 0 ? rates[f] : 1;
