@@ -50,12 +50,15 @@ static void set_roads(struct sim *s, struct peer *p)
     p->up.burst = p->down.burst = false;
 }
 
+static void come_home(struct sim *s, struct peer *p);
+
 void sim_net_calm(struct sim *s)
 {
     LIST_EACH (at, &s->net->peers) {
         struct peer *p = CONTAINER_OF(at, struct peer, node);
         p->stalled_until = p->cut_until = 0;
         set_roads(s, p);
+        come_home(s, p);
     }
     LIST_EACH_SAFE (at, next, &s->net->streams)
         net_stream_wake(s, CONTAINER_OF(at, struct net_stream, node));
@@ -135,6 +138,17 @@ static void move(struct sim *s, struct peer *p)
         p->dgram_addr.ip[15] ^= (uint8_t)sim_between(s, CHANCE_NET, 1, 3);
     else
         p->dgram_addr = p->addr;
+    take_port(s, p);
+}
+
+/* Its streams never went elsewhere, and datagrams that do not come from where they come are not
+ * heard. */
+static void come_home(struct sim *s, struct peer *p)
+{
+    if (addr_same_host(&p->dgram_addr, &p->addr))
+        return;
+    forget_addr(s, p);
+    p->dgram_addr = p->addr;
     take_port(s, p);
 }
 
