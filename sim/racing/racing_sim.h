@@ -11,12 +11,12 @@
 #ifndef SLIPGATE_SIM_RACING_SIM_H
 #define SLIPGATE_SIM_RACING_SIM_H
 
-#include "sim/game.h"
+#include "sim/racing/settings.h"
 
-struct racing_bots;
+struct bots;
 struct racing_oracle;
 
-#define RACING_CLAIMS_MAX 256u
+#define RACING_CLAIMS_MAX 1024u
 
 struct racing_claim {
     char name[65], password[73]; /* of an account; ASCII, ended with NUL */
@@ -26,10 +26,11 @@ struct racing_claim {
 };
 
 struct racing_sim {
-    struct racing_bots *bots;
+    struct bots *bots;
     struct racing_oracle *oracle;
     struct racing_claim claims[RACING_CLAIMS_MAX];
     size_t claims_n;
+    struct rules rules;
 };
 
 static inline struct racing_sim *racing_sim(const struct sim *s)
@@ -48,8 +49,8 @@ static inline struct racing_sim *racing_sim(const struct sim *s)
 /* ---- the halves ---- */
 
 /* E_NOMEM. Bots come when the oracle is there and go before it. */
-MUST_USE int racing_bots_create(struct sim *, struct racing_bots **ret);
-void racing_bots_destroy(struct sim *, struct racing_bots *); /* NULL is fine */
+MUST_USE int bots_create(struct sim *, struct bots **ret);
+void bots_destroy(struct sim *, struct bots *); /* NULL is fine */
 
 MUST_USE int racing_oracle_create(struct sim *, struct racing_oracle **ret);
 void racing_oracle_destroy(struct sim *, struct racing_oracle *); /* NULL is fine */

@@ -1,0 +1,216 @@
+/* Attackers. They know what an attacker may know: session ids of others (a room-mate is told them),
+ * the shared secret, datagrams overheard on the way, names; not keys, not passwords. */
+#include "base/mem.h"
+#include "sim/racing/rogue.h"
+#include "wire/gzip.h"
+
+#include <stdio.h>
+
+/* ---- datagrams ---- */
+
+static size_t forged_text(struct rogue *r, const char *id, char to[DRIVE_TEXT_MAX])
+{
+    static const char *const forms[] = {
+        "{\"command\":\"UPDATE\",\"sessionId\":\"%s\",\"position\":{\"x\":%u,\"y\":0,\"z\":0},"
+        "\"rotation\":{\"x\":0,\"y\":0,\"z\":0,\"w\":1}," RACING_FORGED "}",
+        "{\"command\":\"INPUT\",\"sessionId\":\"%s\",\"steering\":0,\"throttle\":%u,\"brake\":0,"
+        "\"timestamp\":1," RACING_FORGED "}",
+    };
+    const char *form = forms[bot_below(&r->b, ARRAY_LEN(forms))];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    int n = snprintf(to, DRIVE_TEXT_MAX, form, id, (unsigned)bot_below(&r->b, 1000));
+#pragma GCC diagnostic pop
+    return (size_t)n;
+}
+
+static void send_from(struct rogue *r, const struct addr *from, struct span d)
+{
+    if (from)
+        peer_dgram_from(r->b.sim, r->b.peer, from, d);
+    else
+        peer_dgram(r->b.sim, r->b.peer, d);
+}
+
+/* In another player's name: in the clear, or sealed with what his session id and the secret give;
+ * from here, or as if from his own address. */
+static void forge(struct rogue *r)
+{
+    char text[DRIVE_TEXT_MAX];
+    uint8_t key[SEAL_CBC_KEY], sealed[BOT_DATAGRAM_MAX];
+    struct bot *victim = bots_any(r->b.all, &r->b);
+    struct sealer *s = NULL;
+    if (!victim)
+        return;
+    const struct addr *from = bot_below(&r->b, 3) ? NULL : peer_dgram_addr(victim->peer);
+    size_t n = forged_text(r, victim->id, text);
+    struct span d = span_of(text, n);
+    if (bot_below(&r->b, 2)) {
+        const char *secret = racing_sim(r->b.sim)->rules.secret;
+        struct seal_cfg cfg = {.kind = SEAL_CBC, .key = span_of(key, sizeof key)};
+        if (seal_derive_cbc(span_str(victim->id), span_str(secret), key) == 0 &&
+            sealer_create(&s, &cfg, NULL) == 0) {
+            int size = sealer_seal(s, &d, 1, sealed, sizeof sealed);
+            d = span_of(sealed, size > 0 ? (size_t)size : 0);
+        }
+        sealer_destroy(s);
+    }
+    send_from(r, from, d);
+}
+
+static struct capture *overheard(struct rogue *r)
+{
+    struct capture *c = &r->b.all->captures[bot_below(&r->b, BOTS_CAPTURES)];
+    return c->n ? c : NULL;
+}
+
+static void replay(struct rogue *r)
+{
+    const struct capture *c = overheard(r);
+    if (c)
+        send_from(r, bot_below(&r->b, 2) ? &c->from : NULL, span_of(c->bytes, c->n));
+}
+
+/* What was overheard, altered: under a right connection id, perhaps a sequence far ahead. */
+static void tamper(struct rogue *r)
+{
+    uint8_t d[BOT_DATAGRAM_MAX];
+    const struct capture *c = overheard(r);
+    if (!c)
+        return;
+    memcpy(d, c->bytes, c->n);
+    size_t at = (size_t)bot_below(&r->b, c->n);
+    if (c->n > SEAL_HEADER && memcmp(d, "MPG1", 4) == 0 && bot_below(&r->b, 2))
+        at = 12 + (size_t)bot_below(&r->b, 8);
+    d[at] ^= (uint8_t)(1 + bot_below(&r->b, 255));
+    send_from(r, bot_below(&r->b, 2) ? &c->from : NULL, span_of(d, c->n));
+}
+
+static void noise(struct rogue *r)
+{
+    uint8_t d[64];
+    for (int i = 0; i < 40; i++) {
+        size_t n = 1 + (size_t)bot_below(&r->b, sizeof d);
+        for (size_t k = 0; k < n; k++)
+            d[k] = (uint8_t)bot_below(&r->b, 256);
+        if (bot_below(&r->b, 4) == 0)
+            d[0] = bot_below(&r->b, 2) ? '{' : 'M';
+        peer_dgram(r->b.sim, r->b.peer, span_of(d, n));
+    }
+}
+
+/* Sixty-four thousand zeros, in a hundred bytes. */
+static void gzip_bomb(struct rogue *r)
+{
+    uint8_t packed[1024];
+    void *zeros = mem_zalloc(65536, 1);
+    if (!zeros)
+        return;
+    int n = gzip_deflate(r->b.all->gzip, span_of(zeros, 65536), packed, sizeof packed);
+    mem_free(zeros);
+    for (int i = 0; n > 0 && i < 10; i++) {
+        if (r->talk.authenticated && bot_below(&r->b, 2))
+            talk_send(&r->talk, span_of(packed, (size_t)n), false);
+        else
+            peer_dgram(r->b.sim, r->b.peer, span_of(packed, (size_t)n));
+    }
+}
+
+/* ---- streams ---- */
+
+static void guess(struct rogue *r)
+{
+    const struct racing_sim *rs = racing_sim(r->b.sim);
+    char password[32];
+    const struct racing_claim *c = &rs->claims[bot_below(&r->b, rs->claims_n)];
+    if (!c->acknowledged || r->talk.n)
+        return;
+    (void)snprintf(password, sizeof password, RACING_WRONG "%u", (unsigned)bot_below(&r->b, 100));
+    r->guessing = talk_ask(&r->talk, ASK_NAME, c->name, password);
+}
+
+/* Bytes without a line's end. */
+static void endless(struct rogue *r)
+{
+    void *p = mem_zalloc(16384, 1);
+    if (!p)
+        return;
+    memset(p, bot_below(&r->b, 2) ? '[' : 'a', 16384);
+    r->talk.loose = true;
+    for (uint64_t i = bot_below(&r->b, 8) + 1; i > 0; i--)
+        peer_send(r->b.sim, r->b.peer, span_of(p, 16384));
+    mem_free(p);
+}
+
+/* Lists, messages to himself, messages to somebody else, and he reads none of it. */
+static void glut(struct rogue *r)
+{
+    static const enum request lists[] = {ASK_LIST, ASK_LIST, ASK_LIST, ASK_LIST, ASK_LIST,
+                                         ASK_LIST, ASK_LIST, ASK_LIST, ASK_LIST, ASK_LIST};
+    char text[1800];
+    const struct bot *victim = bots_any(r->b.all, &r->b);
+    uint64_t how = bot_below(&r->b, 3);
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    if (bot_below(&r->b, 2))
+        peer_stall(r->b.sim, r->b.peer, (1 + bot_below(&r->b, 30)) * NSEC_PER_S);
+    for (int i = 0; i < 12; i++) {
+        if (how == 0)
+            (void)talk_batch(&r->talk, lists, ARRAY_LEN(lists));
+        else if (how == 1 || !victim)
+            (void)talk_ask(&r->talk, ASK_RELAY, r->b.id, text);
+        else
+            (void)talk_ask(&r->talk, ASK_RELAY, victim->id, text);
+    }
+}
+
+static void take_rooms(struct rogue *r)
+{
+    for (int i = 0; i < 5; i++)
+        (void)talk_ask(&r->talk, ASK_CREATE, "mine", NULL);
+}
+
+/* An open connection that says nothing, or nothing more. */
+static void sit(struct rogue *r)
+{
+    bot_after_ms(&r->b, 5000 + bot_below(&r->b, 60000));
+}
+
+static void json_bomb(struct rogue *r)
+{
+    static const char *const bombs[] = {
+        "{\"command\":\"NAME\",\"name\":\"\\ud800\",\"password\":\"x\"}\n",
+        "{\"command\":\"PING\",\"x\":1e99999,\"x\":-0.0000000000000000000000000001e-9999}\n",
+        "{\"command\":\"JOIN_ROOM\",\"roomId\":\"\\u0030\\u0030\"}\n",
+        "{\"command\":\"BATCH\",\"messages\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]"
+        "]]]]]}\n",
+        "{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{{"
+        "\n",
+    };
+    r->talk.loose = true;
+    for (int i = 0; i < 20; i++)
+        (void)talk_odd(&r->talk, span_str(bombs[bot_below(&r->b, ARRAY_LEN(bombs))]), SAYS_ERROR);
+}
+
+static void back_and_forth(struct rogue *r)
+{
+    peer_reset(r->b.sim, r->b.peer);
+}
+
+static void (*const attacks[])(struct rogue *) = {
+    forge, forge, forge,   replay, replay, tamper,     tamper, noise,     gzip_bomb,      guess,
+    guess, guess, endless, glut,   glut,   take_rooms, sit,    json_bomb, back_and_forth,
+};
+
+static void act(struct rogue *r)
+{
+    if (sim_fault(r->b.sim, FAULT_HOSTILE))
+        attacks[bot_below(&r->b, ARRAY_LEN(attacks))](r);
+    else
+        rogue_behave(r);
+}
+
+int hostile_create(struct bots *all, const char *ip, struct bot **ret)
+{
+    return rogue_create(all, ip, bots_claim(all, "hostile", all->n + 1), act, ret);
+}
