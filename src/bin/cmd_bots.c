@@ -2,17 +2,36 @@
 
 #include "base/err.h"
 
+#include <math.h>
 #include <stdio.h>
 
-static int judge(const struct bots_options *o, const struct bots_run *run)
+static bool gates_kept(const struct bots_results *r)
 {
-    const struct bots_totals *t = bots_run_totals(run);
-    if (bots_run_error(run)[0])
-        (void)command_failed("bots: the first error: %s", bots_run_error(run));
+    bool kept = true;
+    for (size_t i = 0; i < r->o->gates_n; i++) {
+        const struct bots_gate *g = &r->o->gates[i];
+        if (bots_gate_holds(g, &r->figures))
+            continue;
+        double v = r->figures.v[g->figure];
+        if (isnan(v))
+            (void)command_failed("bots: expected %s, but nothing was measured", g->text);
+        else
+            (void)command_failed("bots: expected %s, found %.12g", g->text, v);
+        kept = false;
+    }
+    return kept;
+}
+
+static int judge(const struct bots_results *r)
+{
+    const struct bots_options *o = r->o;
+    const struct bots_totals *t = r->t;
+    if (r->error[0])
+        (void)command_failed("bots: the first error: %s", r->error);
     bool stayed = t->interrupted || t->still_in == o->players;
     bool good = t->in == o->players && stayed && t->failed == 0 && t->disconnects == 0 &&
                 t->errors == 0 && t->corrupt == 0 && t->foreign == 0;
-    return good ? EXIT_FINE : EXIT_FAILED;
+    return gates_kept(r) && good ? EXIT_FINE : EXIT_FAILED;
 }
 
 static int run(const struct cmdline *line)
@@ -31,9 +50,10 @@ static int run(const struct cmdline *line)
     if (rc != 0) {
         code = command_failed("bots: %s", err_text(rc));
     } else {
-        (o.json ? bots_report_json : bots_report_table)(&o, bots_run_totals(r), bots_run_latency(r),
-                                                        bots_run_udp_mode(r));
-        code = judge(&o, r);
+        struct bots_results found;
+        bots_run_results(r, &found);
+        (o.json ? bots_report_json : bots_report_table)(&found);
+        code = judge(&found);
     }
     bots_run_destroy(r);
     return code;
@@ -53,6 +73,9 @@ static const struct option_row options[] = {
     {"ca", "FILE", "trust the certificates in this PEM file instead of the system's"},
     {"pin", "FINGERPRINT", "accept exactly this certificate, SHA-256 or SHA-1"},
     {"insecure", NULL, "accept any certificate; default on loopback"},
+    {"link", "NAME|FILE", "players behind bad links: wifi, 4g, bad-dsl, satellite or a FILE"},
+    {"seed", "N", "of the links' luck: the same again for the same number; default 1"},
+    {"expect", "FIGURE<NUMBER", "exit with 1 unless so; < <= > >= ==; repeatable"},
     {"no-room", NULL, "stay in the lobby, and send all the same"},
     {"json", NULL, "close with one line of JSON instead of a table"},
     {"progress", NULL, "a line each second even if standard error is no terminal"},
@@ -69,8 +92,13 @@ const struct command command_bots = {
         "the\n"
         "last one is in and all have heard each other, the measurement begins. It ends with a\n"
         "table, also after Ctrl-C. The names are registered with the first use of their password.\n"
-        "Exit code 1: a player did not get in or was disconnected, or a message arrived damaged "
-        "or\n"
-        "in the wrong room.\n",
+        "Exit code 1: a player did not get in or was disconnected, a message arrived damaged or "
+        "in\n"
+        "the wrong room, or something given with --expect is not so. Figures for --expect:\n"
+#define X(name, meaning) "  " #name ": " meaning "\n"
+    BOTS_FIGURES(X)
+#undef X
+        "An update that --link took is neither expected nor lost. A name that is no link's is a "
+        "FILE.\n",
     .run = run,
 };

@@ -13,7 +13,8 @@
 #ifndef SLIPGATE_BIN_CMD_BOTS_H
 #define SLIPGATE_BIN_CMD_BOTS_H
 
-#include "bin/cmd_bots_hist.h"
+#include "bin/cmd_bots_expect.h"
+#include "bin/cmd_bots_feel.h"
 #include "bin/command.h"
 
 #include <slipgate/slipgate.h>
@@ -33,18 +34,29 @@ struct bots_options {
     enum slipgate_verify verify;
     const char *ca_file, *pin;
     bool no_room, json, progress;
+
+    const char *link_name; /* as given; NULL: none */
+    bool link_known;       /* one of the library's, no file */
+    char link[SLIPGATE_LINK_TEXT_MAX + 1];
+    uint32_t link_ms; /* the longest a datagram may be held in one direction */
+    uint64_t seed;
+    struct bots_gate gates[BOTS_GATES_MAX];
+    size_t gates_n;
 };
 
 /* Reads the command line. 0, or the exit code to end with (the error is on standard error). */
 MUST_USE int bots_options_read(const struct cmdline *, struct bots_options *ret);
 
 struct bots_totals {
-    uint64_t sent, expected, delivered;                      /* in the measured time */
+    /* In the measured time. Expected: what the links took is not; link_lost counts that. */
+    uint64_t sent, expected, delivered, link_lost;
     uint64_t duplicates, foreign, corrupt, compared, unsent; /* of it */
     uint64_t bytes_in, bytes_out;                            /* datagrams' */
-    uint64_t datagrams_out;                                  /* since the start of the run */
-    uint32_t in, failed, disconnects, errors, still_in;      /* players; errors: messages */
-    double login_s, measured_s, cpu_s;                       /* cpu_s: ours, in the measured time */
+    uint64_t link_up, link_up_lost, link_up_doubled;         /* datagrams' */
+    uint64_t link_down, link_down_lost, link_down_doubled;
+    uint64_t datagrams_out;                             /* since the start of the run */
+    uint32_t in, failed, disconnects, errors, still_in; /* players; errors: messages */
+    double login_s, measured_s, cpu_s;                  /* cpu_s: ours, in the measured time */
     uint64_t login_p50_us, login_max_us;
     bool interrupted;
 };
@@ -56,20 +68,25 @@ MUST_USE int bots_run_create(struct bots_run **ret, const struct bots_options *)
 void bots_run_destroy(struct bots_run *);
 /* Runs to the end, or to the first interrupt. 0 or E_IO. */
 MUST_USE int bots_run_play(struct bots_run *);
-const struct bots_totals *bots_run_totals(const struct bots_run *);
-/* Relay latency of the measured time, microseconds. */
-const struct bots_hist *bots_run_latency(const struct bots_run *);
 
-const char *bots_run_udp_mode(const struct bots_run *); /* "" when nobody got in */
-const char *bots_run_error(const struct bots_run *);    /* the first one, "" when there was none */
+/* What it found; the pointers are the run's. */
+struct bots_results {
+    const struct bots_options *o;
+    const struct bots_totals *t;
+    const struct bots_hist *latency; /* relay latency of the measured time, microseconds */
+    const struct feel *feel;
+    const char *udp_mode; /* "" when nobody got in */
+    const char *error;    /* the first one, "" when there was none */
+    struct bots_figures figures;
+};
+
+void bots_run_results(const struct bots_run *, struct bots_results *ret);
 
 /* One line on standard error about the last second; the closing table on standard output. */
 void bots_report_progress(const char *phase, const struct bots_options *,
                           const struct bots_totals *now, const struct bots_totals *before,
                           const struct bots_hist *second);
-void bots_report_table(const struct bots_options *, const struct bots_totals *,
-                       const struct bots_hist *, const char *udp_mode);
-void bots_report_json(const struct bots_options *, const struct bots_totals *,
-                      const struct bots_hist *, const char *udp_mode);
+void bots_report_table(const struct bots_results *);
+void bots_report_json(const struct bots_results *);
 
 #endif

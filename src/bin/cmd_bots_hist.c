@@ -21,13 +21,18 @@ static uint64_t bucket_end(size_t i)
     return ((first + 1) << shift) - 1;
 }
 
-void bots_hist_add(struct bots_hist *h, uint64_t value)
+void bots_hist_add_many(struct bots_hist *h, uint64_t value, uint64_t times)
 {
     uint32_t v = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
-    h->n++;
+    h->n += times;
     if (v > h->max)
         h->max = v;
-    h->buckets[bucket_of(v)]++;
+    h->buckets[bucket_of(v)] += times;
+}
+
+void bots_hist_add(struct bots_hist *h, uint64_t value)
+{
+    bots_hist_add_many(h, value, 1);
 }
 
 uint64_t bots_hist_quantile(const struct bots_hist *h, double q)

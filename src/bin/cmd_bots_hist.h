@@ -15,6 +15,7 @@ struct bots_hist {
 
 /* Values past 2^32 - 1 count as that. */
 void bots_hist_add(struct bots_hist *h, uint64_t value);
+void bots_hist_add_many(struct bots_hist *h, uint64_t value, uint64_t times);
 /* The value that a share of q (0 to 1) of all values does not exceed; 0 when there are none. */
 uint64_t bots_hist_quantile(const struct bots_hist *h, double q);
 void bots_hist_clear(struct bots_hist *h);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -102,9 +103,74 @@ static bool read_verify(const struct cmdline *line, struct bots_options *o)
     return true;
 }
 
+/* All of a small file as a string; 0, or the error's number (EFBIG: it is too long or no text). */
+static int read_small(const char *path, char *to, size_t cap)
+{
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return errno;
+    errno = 0;
+    size_t n = fread(to, 1, cap, f);
+    int error = ferror(f) ? (errno ? errno : EIO) : 0;
+    (void)fclose(f);
+    if (error == 0 && (n == cap || memchr(to, '\0', n)))
+        error = EFBIG;
+    to[n < cap ? n : cap - 1] = '\0';
+    return error;
+}
+
+/* A link's name, or else a file's. */
+static bool read_link(const struct cmdline *line, struct bots_options *o)
+{
+    char why[256];
+    const char *given = cmdline_option(line, "link");
+    if (!given)
+        return true;
+    const char *text = slipgate_link_text(given);
+    int error = text ? 0 : read_small(given, o->link, sizeof o->link);
+    if (error == EFBIG) {
+        (void)command_wrong("--link: %s is no text of at most %u bytes", given,
+                            SLIPGATE_LINK_TEXT_MAX);
+        return false;
+    }
+    if (error) {
+        (void)command_wrong("--link: %s is neither wifi, 4g, bad-dsl nor satellite, and as a file: "
+                            "%s",
+                            given, strerror(error));
+        return false;
+    }
+    if (text)
+        memcpy(o->link, text, strlen(text) + 1);
+    o->link_name = given;
+    o->link_known = text != NULL;
+    int ms = slipgate_link_check(o->link, why, sizeof why);
+    o->link_ms = ms > 0 ? (uint32_t)ms : 0;
+    if (ms < 0)
+        (void)command_wrong("--link: %s: %s", given, why);
+    return ms > 0;
+}
+
+static bool read_gates(const struct cmdline *line, struct bots_options *o)
+{
+    char why[256];
+    for (size_t i = 0; i < line->options_n; i++) {
+        if (strcmp(line->options[i].row->name, "expect") != 0)
+            continue;
+        if (o->gates_n == BOTS_GATES_MAX) {
+            (void)command_wrong("--expect: give at most %u", BOTS_GATES_MAX);
+            return false;
+        }
+        if (!bots_gate_read(&o->gates[o->gates_n++], line->options[i].value, why, sizeof why)) {
+            (void)command_wrong("--expect: %s", why);
+            return false;
+        }
+    }
+    return true;
+}
+
 int bots_options_read(const struct cmdline *line, struct bots_options *o)
 {
-    int64_t players, room_size, duration_s;
+    int64_t players, room_size, duration_s, seed;
     const char *server = cmdline_option(line, "server");
     *o = (struct bots_options){.names = "bot", .password = "slipgate-bot"};
     if (!split_server(server ? server : SERVER_DEFAULT, o))
@@ -114,7 +180,8 @@ int bots_options_read(const struct cmdline *line, struct bots_options *o)
         !cmdline_int(line, "duration", 0, 30 * 86400, 30, &duration_s) ||
         !read_rate(line, "rate", 1000, 20, &o->rate_hz) ||
         !read_rate(line, "ramp", 10000, 50, &o->ramp_per_s) || !read_udp(line, o) ||
-        !read_verify(line, o))
+        !cmdline_int(line, "seed", 0, INT64_MAX, 1, &seed) || !read_verify(line, o) ||
+        !read_link(line, o) || !read_gates(line, o))
         return EXIT_USAGE;
     if (o->rate_hz < 0.01)
         return command_wrong("--rate: give at least 0.01");
@@ -125,6 +192,7 @@ int bots_options_read(const struct cmdline *line, struct bots_options *o)
     if (strlen(o->names) == 0 || strlen(o->names) > 48)
         return command_wrong("--names: give 1 to 48 bytes");
     o->players = (uint32_t)players;
+    o->seed = (uint64_t)seed;
     o->room_size = (uint32_t)room_size;
     o->duration_s = (uint32_t)duration_s;
     o->no_room = cmdline_has(line, "no-room");

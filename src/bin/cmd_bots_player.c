@@ -1,5 +1,6 @@
 #include "bin/cmd_bots_player.h"
 
+#include "base/rng.h"
 #include "bin/cmd_bots_track.h"
 
 #include <inttypes.h>
@@ -39,13 +40,29 @@ static struct slipgate_update update_of(const struct bot *b, int64_t timestamp_m
     };
 }
 
+/* Whether the link lost the datagram just sent, which therefore nobody can get. */
+static bool link_took(struct bot *b)
+{
+    struct slipgate_stats s = {.size = sizeof s};
+    if (!b->run->o.link_name)
+        return false;
+    uint64_t before = b->link_up_lost;
+    slipgate_get_stats(b->client, &s);
+    b->link_up_lost = s.link_up_lost;
+    return s.link_up_lost > before;
+}
+
 void bot_send(struct bot *b)
 {
     struct bots_run *run = b->run;
     char extra[96];
+    uint64_t now_us = slipgate_clock_us();
+    if (run->o.link_name && b->client) { /* its clock is when the datagram sets out */
+        run->batch_us = 0;
+        (void)slipgate_poll(b->client, now_us);
+    }
     if (b->state != BOT_IN && b->state != BOT_LOBBY)
         return;
-    uint64_t now_us = slipgate_clock_us();
     struct slipgate_update u = update_of(b, wall_ms(run, now_us), b->seq + 1, now_us, extra);
     int rc = slipgate_send_update(b->client, &u);
     bool measured = run->phase == BOTS_MEASURE;
@@ -55,9 +72,9 @@ void bot_send(struct bot *b)
     }
     b->seq++;
     if (measured) {
+        uint64_t mates = b->room ? b->room->in - 1 : 0;
         run->totals.sent++;
-        if (b->room)
-            run->totals.expected += b->room->in - 1;
+        *(link_took(b) ? &run->totals.link_lost : &run->totals.expected) += mates;
     }
 }
 
@@ -122,24 +139,25 @@ static void remember(struct bot *b)
     run->by_id[i & run->by_id_mask] = b->index + 1;
 }
 
-/* True when this sequence number is new. */
-static bool see(struct bot *b, struct bot_seen *seen, uint32_t seq)
+/* The bit of this sequence number, which becomes the highest if it is; 0: too old to tell. */
+static uint64_t bit_of(struct bot_seen *seen, uint32_t seq)
 {
-    if (seen->high == 0) {
-        b->heard++;
-        b->run->heard++;
-    }
     if (seq > seen->high) {
         uint32_t by = seq - seen->high;
-        seen->mask = by < 64 ? seen->mask << by | 1 : 1;
+        seen->mask = by < 64 ? seen->mask << by : 0;
+        seen->lost = by < 64 ? seen->lost << by : 0;
         seen->high = seq;
-        return true;
     }
     uint32_t back = seen->high - seq;
-    if (back >= 64)
-        return true; /* too old to tell */
-    bool fresh = (seen->mask >> back & 1) == 0;
-    seen->mask |= UINT64_C(1) << back;
+    return back < 64 ? UINT64_C(1) << back : 0;
+}
+
+/* True when this sequence number is new. */
+static bool see(struct bot_seen *seen, uint32_t seq)
+{
+    uint64_t bit = bit_of(seen, seq);
+    bool fresh = (seen->mask & bit) == 0;
+    seen->mask |= bit;
     return fresh;
 }
 
@@ -163,14 +181,54 @@ static uint64_t batch_clock(struct bots_run *run)
     return run->batch_us;
 }
 
+/* The sender of a room's update and its marks, or NULL. */
+static struct bot *mate_of(const struct bot *b, const char *sender_id)
+{
+    struct bot *from = find(b->run, sender_id);
+    return from && b->room && from->room == b->room && from != b ? from : NULL;
+}
+
+static bool is_measured(const struct bot *from, const struct mark *k)
+{
+    return k->seq >= from->seq_from && k->seq < from->seq_to;
+}
+
+/* Not expected any more, unless a copy of it has come or comes. */
+static void on_link_lost(struct slipgate_client *c, void *user, const struct slipgate_update_in *m)
+{
+    struct bot *b = user;
+    struct bot *from = mate_of(b, m->sender_id);
+    struct mark k;
+    (void)c;
+    if (!from || !read_mark(m, &k))
+        return;
+    struct bot_seen *seen = &b->seen[from->slot];
+    uint64_t bit = bit_of(seen, (uint32_t)k.seq);
+    if (!is_measured(from, &k) || ((seen->mask | seen->lost) & bit))
+        return;
+    seen->lost |= bit;
+    b->run->totals.expected--;
+    b->run->totals.link_lost++;
+}
+
+static void took_after_all(struct bots_run *run, struct bot_seen *seen, uint32_t seq)
+{
+    uint64_t bit = bit_of(seen, seq);
+    if ((seen->lost & bit) == 0)
+        return;
+    seen->lost &= ~bit;
+    run->totals.expected++;
+    run->totals.link_lost--;
+}
+
 static void on_update(struct slipgate_client *c, void *user, const struct slipgate_update_in *m)
 {
     struct bot *b = user;
     struct bots_run *run = b->run;
-    struct bot *from = find(run, m->sender_id);
+    struct bot *from = mate_of(b, m->sender_id);
     struct mark k;
     (void)c;
-    if (!from || !b->room || from->room != b->room || from == b) {
+    if (!from) {
         run->totals.foreign++;
         return;
     }
@@ -178,14 +236,19 @@ static void on_update(struct slipgate_client *c, void *user, const struct slipga
         run->totals.corrupt++;
         return;
     }
-    bool fresh = see(b, &b->seen[from->slot], (uint32_t)k.seq);
-    if (k.seq < from->seq_from || k.seq >= from->seq_to)
+    struct bot_seen *seen = &b->seen[from->slot];
+    bool fresh = see(seen, (uint32_t)k.seq), measuring = run->phase == BOTS_MEASURE;
+    uint64_t now_us = batch_clock(run), age_us = now_us > k.sent_us ? now_us - k.sent_us : 0;
+    run->heard += seen->feel.sent_us == 0;
+    if (run->phase <= BOTS_MEASURE)
+        feel_update(measuring ? &run->feel : NULL, &seen->feel, now_us, k.sent_us);
+    if (!is_measured(from, &k))
         return;
     if (!fresh) {
         run->totals.duplicates++;
         return;
     }
-    uint64_t now_us = batch_clock(run), age_us = now_us > k.sent_us ? now_us - k.sent_us : 0;
+    took_after_all(run, seen, (uint32_t)k.seq);
     run->totals.delivered++;
     run->last_delivery_us = now_us;
     bots_hist_add(&run->latency, age_us);
@@ -404,6 +467,12 @@ void bot_start(struct bot *b)
     cfg.out_max = 4096;
     cfg.shared = b->run->shared;
     cfg.user = b;
+    if (o->link_name) {
+        struct rng seeds = {o->seed ^ (uint64_t)b->index << 32};
+        cfg.link = o->link;
+        cfg.link_seed = rng_next(&seeds);
+        cfg.on_link_lost = on_link_lost;
+    }
     cfg.callbacks.on_state = on_state;
     cfg.callbacks.on_done = on_done;
     cfg.callbacks.on_login = on_login;

@@ -19,8 +19,10 @@ enum bot_state {
 
 /* What one player has seen of another one of its room: the last 64 sequence numbers. */
 struct bot_seen {
-    uint32_t high; /* highest sequence number; numbers start at 1 */
+    uint32_t high; /* highest sequence number that came or was lost; numbers start at 1 */
     uint64_t mask; /* bit i: high - i was seen */
+    uint64_t lost; /* bit i: the link took high - i, and so far no copy has come */
+    struct feel_mate feel;
 };
 
 struct bot_room {
@@ -44,8 +46,8 @@ struct bot {
     int64_t start_ms;          /* of the race, wall clock; INT64_MAX: not yet */
     uint32_t seq;              /* last one sent */
     uint32_t seq_from, seq_to; /* measured: from <= seq < to */
+    uint64_t link_up_lost;     /* when it last sent */
     struct bot_seen *seen;     /* [room_size], by slot of the sender */
-    uint32_t heard;            /* senders seen at least once */
 };
 
 /* What the bots share. */
@@ -75,6 +77,7 @@ struct bots_run {
     uint32_t checked; /* players that answered the check at the end */
     struct bots_totals totals, second_totals;
     struct bots_hist latency, second, login;
+    struct feel feel;
     struct slipgate_stats base; /* sums at the start of the measurement */
     double cpu_base_s;
     bool stop;

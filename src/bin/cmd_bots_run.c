@@ -144,26 +144,6 @@ void bots_run_destroy(struct bots_run *run)
     mem_free(run);
 }
 
-const struct bots_totals *bots_run_totals(const struct bots_run *run)
-{
-    return &run->totals;
-}
-
-const struct bots_hist *bots_run_latency(const struct bots_run *run)
-{
-    return &run->latency;
-}
-
-const char *bots_run_udp_mode(const struct bots_run *run)
-{
-    return run->udp_mode;
-}
-
-const char *bots_run_error(const struct bots_run *run)
-{
-    return run->first_error;
-}
-
 /* ---- sums ---- */
 
 static void sum_stats(const struct bots_run *run, struct slipgate_stats *ret)
@@ -177,7 +157,14 @@ static void sum_stats(const struct bots_run *run, struct slipgate_stats *ret)
         ret->datagrams_out += one.datagrams_out;
         ret->datagram_bytes_in += one.datagram_bytes_in;
         ret->datagram_bytes_out += one.datagram_bytes_out;
-        ret->datagrams_bad += one.datagrams_bad + one.datagrams_replayed;
+        /* A link's detour may be longer than a replay window. */
+        ret->datagrams_bad += one.datagrams_bad + (run->o.link_name ? 0 : one.datagrams_replayed);
+        ret->link_up += one.link_up;
+        ret->link_up_lost += one.link_up_lost;
+        ret->link_up_doubled += one.link_up_doubled;
+        ret->link_down += one.link_down;
+        ret->link_down_lost += one.link_down_lost;
+        ret->link_down_doubled += one.link_down_doubled;
     }
 }
 
@@ -196,14 +183,40 @@ static void set_phase(struct bots_run *run, enum bots_phase phase)
     run->phase_us = run->now_us;
 }
 
+/* Every player in a room with each of its mates that is there. */
+static void each_pair(struct bots_run *run, void (*f)(struct bots_run *, struct feel_mate *))
+{
+    for (uint32_t i = 0; i < run->o.players; i++) {
+        const struct bot *b = &run->bots[i];
+        if (!b->room || b->state != BOT_IN)
+            continue;
+        for (uint32_t slot = 0; slot < run->o.room_size; slot++) {
+            uint32_t other = b->room->first + slot;
+            if (other != i && other < run->o.players && run->bots[other].state == BOT_IN)
+                f(run, &b->seen[slot].feel);
+        }
+    }
+}
+
+static void pair_begins(struct bots_run *run, struct feel_mate *m)
+{
+    feel_begin(&run->feel, m);
+}
+
+static void pair_ends(struct bots_run *run, struct feel_mate *m)
+{
+    feel_end(&run->feel, m, run->now_us);
+}
+
 static void begin_measure(struct bots_run *run)
 {
     set_phase(run, BOTS_MEASURE);
-    run->measure_us = run->now_us;
+    run->measure_us = run->feel.from_us = run->now_us;
     for (uint32_t i = 0; i < run->o.players; i++) {
         run->bots[i].seq_from = run->bots[i].seq + 1;
         run->bots[i].seq_to = UINT32_MAX;
     }
+    each_pair(run, pair_begins);
     sum_stats(run, &run->base);
     run->cpu_base_s = cpu_s();
     bots_hist_clear(&run->second);
@@ -214,6 +227,7 @@ static void begin_settle(struct bots_run *run)
     if (run->phase == BOTS_MEASURE) {
         run->totals.measured_s = (double)(run->now_us - run->measure_us) / 1e6;
         run->totals.cpu_s = cpu_s() - run->cpu_base_s;
+        each_pair(run, pair_ends);
     }
     set_phase(run, BOTS_SETTLE);
     run->last_delivery_us = run->now_us;
@@ -238,6 +252,12 @@ static void begin_end(struct bots_run *run)
         run->totals.bytes_in = now.datagram_bytes_in - run->base.datagram_bytes_in;
         run->totals.bytes_out = now.datagram_bytes_out - run->base.datagram_bytes_out;
         run->totals.corrupt += now.datagrams_bad - run->base.datagrams_bad;
+        run->totals.link_up = now.link_up - run->base.link_up;
+        run->totals.link_up_lost = now.link_up_lost - run->base.link_up_lost;
+        run->totals.link_up_doubled = now.link_up_doubled - run->base.link_up_doubled;
+        run->totals.link_down = now.link_down - run->base.link_down;
+        run->totals.link_down_lost = now.link_down_lost - run->base.link_down_lost;
+        run->totals.link_down_doubled = now.link_down_doubled - run->base.link_down_doubled;
     }
     run->totals.login_p50_us = bots_hist_quantile(&run->login, 0.5);
     run->totals.login_max_us = run->login.max;
@@ -267,6 +287,7 @@ static void ramp(struct bots_run *run)
 static void advance(struct bots_run *run)
 {
     uint64_t age_us = run->now_us - run->phase_us;
+    uint64_t link_us = run->o.link_ms * UINT64_C(2000); /* there and back */
     switch (run->phase) {
     case BOTS_RAMP:
         ramp(run);
@@ -276,7 +297,8 @@ static void advance(struct bots_run *run)
     case BOTS_WARM:
         if (run->stop || run->totals.in == 0)
             begin_settle(run);
-        else if ((age_us >= WARM_MIN_US && run->heard >= run->heard_want) || age_us >= WARM_MAX_US)
+        else if ((age_us >= WARM_MIN_US && run->heard >= run->heard_want) ||
+                 age_us >= WARM_MAX_US + 4 * link_us)
             begin_measure(run);
         break;
     case BOTS_MEASURE:
@@ -286,8 +308,8 @@ static void advance(struct bots_run *run)
         break;
     case BOTS_SETTLE: {
         bool quiet = run->totals.delivered >= run->totals.expected ||
-                     run->now_us - run->last_delivery_us >= QUIET_US;
-        if ((quiet && run->checked >= run->totals.in) || age_us >= SETTLE_US)
+                     run->now_us >= run->last_delivery_us + QUIET_US + link_us;
+        if ((quiet && run->checked >= run->totals.in) || age_us >= SETTLE_US + 2 * link_us)
             begin_end(run);
         break;
     }
@@ -299,7 +321,7 @@ static bool finished(const struct bots_run *run)
 {
     if (run->phase != BOTS_END)
         return false;
-    if (run->now_us - run->phase_us >= END_US)
+    if (run->now_us - run->phase_us >= END_US + run->o.link_ms * UINT64_C(4000))
         return true;
     for (uint32_t i = 0; i < run->o.players; i++)
         if (run->bots[i].client && slipgate_get_state(run->bots[i].client) != SLIPGATE_OFFLINE)
@@ -331,13 +353,16 @@ static void send_due(struct bots_run *run)
 
 static void timers(struct bots_run *run, uint32_t *cursor)
 {
-    uint32_t share = run->o.players / TIMERS_SHARE + 1;
+    /* What a link holds is due to the millisecond. */
+    uint32_t share = run->o.link_name ? run->o.players : run->o.players / TIMERS_SHARE + 1;
     for (uint32_t n = 0; n < share; n++) {
         struct bot *b = &run->bots[(*cursor)++ % run->o.players];
         if (b->state == BOT_PAUSED && run->now_us >= b->retry_us)
             bot_retry(b);
-        if (b->client && run->now_us >= slipgate_deadline_us(b->client))
+        if (b->client && run->now_us >= slipgate_deadline_us(b->client)) {
+            run->batch_us = 0;
             (void)slipgate_poll(b->client, run->now_us);
+        }
     }
 }
 
