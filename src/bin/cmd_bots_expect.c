@@ -35,7 +35,7 @@ static bool read_name(struct bots_gate *g, struct span name, char *why, size_t c
     int n = name.n < 64 ? (int)name.n : 64;
     if (best)
         (void)snprintf(why, cap, "\"%.*s\" is no figure; did you mean %s?", n, (const char *)name.p,
-                       near.best);
+                       best);
     else
         (void)snprintf(why, cap, "\"%.*s\" is no figure; `slipgate bots --help` lists them", n,
                        (const char *)name.p);
