@@ -146,6 +146,7 @@ int egress_seal_open(struct egress *e, const struct seal_cfg *cfg, bool pack, st
     }
     s->pack = pack;
     ret->r = r;
+    e->stats.seals = e->seals.live;
     return 0;
 }
 
@@ -156,6 +157,7 @@ void egress_seal_close(struct egress *e, struct seal_ref ref)
         return;
     sealer_destroy(s->sealer);
     slots_del(&e->seals, ref.r);
+    e->stats.seals = e->seals.live;
 }
 
 int egress_queue(struct egress *e, const struct path *path, struct span text, struct seal_ref seal,

@@ -56,6 +56,7 @@ struct egress_stats {
     uint64_t packed;                     /* messages that shared a datagram with another */
     uint64_t delayed, replaced, dropped; /* went to the backlog; superseded there; pushed out */
     uint64_t seal_failed;
+    uint32_t seals; /* open now */
 };
 
 struct egress_cfg {

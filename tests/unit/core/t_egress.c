@@ -412,7 +412,9 @@ static void what_waits_under_a_closed_seal_is_dropped(void **state)
     assert_int_equal(queue_to(x, &p, "gone", s), 0);
     assert_int_equal(queue_to(x, &q, "stays", t), 0);
     assert_int_equal(queue_to(x, &p, "gone too", s), 0);
+    uint32_t open = egress_stats(x->e)->seals;
     egress_seal_close(x->e, s);
+    assert_int_equal(egress_stats(x->e)->seals, open - 1);
     egress_seal_close(x->e, s);                           /* stale: fine */
     egress_seal_close(x->e, SEAL_REF_NONE);               /* fine */
     struct seal_ref again = seal(x, SEAL_PLAIN, 0, true); /* same slot, another seal */
