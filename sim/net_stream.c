@@ -8,6 +8,7 @@
 
 #define STREAM_BYTES_MAX (4u << 20) /* one direction; who sends more without end is cut */
 #define CHUNKS_MAX       256u
+#define PIECE_MAX        32768u /* that arrives at once */
 #define SEGMENT_GAP_US   4000u
 #define CONNECT_MAX      (3 * NSEC_PER_S)
 
@@ -78,6 +79,10 @@ static size_t take_piece(struct sim *s, struct net_pipe *p)
         c->n -= (uint32_t)n;
         c->at = s->now.mono + micro(s, 0, SEGMENT_GAP_US);
         return n;
+    }
+    if (n > PIECE_MAX) {
+        c->n -= PIECE_MAX;
+        return PIECE_MAX;
     }
     p->first = (p->first + 1) % p->cap;
     p->n--;

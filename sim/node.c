@@ -42,6 +42,7 @@ struct sim_node {
     size_t in_n;
     long blocks, bytes; /* when the process had started */
     struct service_view view;
+    uint32_t seals;
     struct node_faults *faults;
 };
 
@@ -268,6 +269,7 @@ static void start(struct sim *s, struct sim_timer *t)
     n->blocks = n->f->blocks;
     n->bytes = n->f->bytes;
     n->view = fake_view(n->f);
+    n->seals = egress_stats(n->f->host.egress)->seals;
     leave(s);
 }
 
@@ -564,6 +566,10 @@ void sim_node_compare(struct sim *s)
     if (blocks > KEPT_BLOCKS || bytes > KEPT_BYTES)
         sim_find(s, "memory", "%ld blocks and %ld bytes more than when the process had started",
                  blocks, bytes);
+    uint32_t seals = egress_stats(n->f->host.egress)->seals;
+    if (seals != n->seals)
+        sim_find(s, "handles", "%u seals are open, %u when the process had started", seals,
+                 n->seals);
     struct buf why;
     buf_init(&why, 4096);
     if (n->f->ops->check && n->f->ops->check(n->f->svc, &why))
