@@ -42,7 +42,11 @@ static bool same_name(const struct account *a, struct span name, bool fold)
 const struct ask_fake_account *ask_fake_find(const struct ask_fake *f, struct span name, bool fold)
 {
     for (uint32_t i = 0; i < f->accounts_n; i++)
-        if (same_name(&f->accounts[i].account, name, fold))
+        if (same_name(&f->accounts[i].account, name, false))
+            return &f->accounts[i];
+    /* Registered while names were compared exactly, there may be several: the first one. */
+    for (uint32_t i = 0; fold && i < f->accounts_n; i++)
+        if (same_name(&f->accounts[i].account, name, true))
             return &f->accounts[i];
     return NULL;
 }
