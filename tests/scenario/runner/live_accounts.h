@@ -1,0 +1,9 @@
+/* Accounts written into the database of a server that does not run. */
+#ifndef SLIPGATE_SCENARIO_LIVE_ACCOUNTS_H
+#define SLIPGATE_SCENARIO_LIVE_ACCOUNTS_H
+
+#include "back.h"
+
+bool live_accounts_write(const char *folder, const struct setup *, struct buf *why);
+
+#endif
