@@ -187,6 +187,8 @@ static bool sim_restart(struct back *b, bool crash, const struct setup *setup, s
     if (ok) {
         memcpy(s->f->asks.accounts, kept->accounts, sizeof kept->accounts);
         s->f->asks.accounts_n = kept->accounts_n;
+    } else if (s->torment) {
+        s->torment->no_service = true;
     }
     free(kept);
     return ok;
