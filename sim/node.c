@@ -559,6 +559,27 @@ void sim_node_text(const struct sim *s, struct buf *to)
                      n->draining ? ", draining" : "");
 }
 
+bool sim_node_view(const struct sim *s, struct service_view *ret)
+{
+    if (s->node->f)
+        *ret = fake_view(s->node->f);
+    return s->node->f != NULL;
+}
+
+bool sim_node_socket_full(const struct sim *s)
+{
+    return s->node->f && s->node->f->sink_room == 0;
+}
+
+size_t sim_node_unsent(const struct sim *s, uint64_t link)
+{
+    const struct sim_node *n = s->node;
+    for (size_t i = 0; n->f && i < n->f->links_n; i++)
+        if (n->links[i].stream && n->links[i].number == link)
+            return n->f->links[i].out.n;
+    return 0;
+}
+
 void sim_node_compare(struct sim *s)
 {
     const struct sim_node *n = s->node;
