@@ -1,6 +1,6 @@
-/* Racing's oracle: a model of docs/protocol-racing.md from the outside. It sees, in exact order, what
- * passes the service's edge, keeps its own idea of sessions, rooms, hosts, accounts and keys, and
- * reports with sim_find what a server that keeps the protocol would not have done. */
+/* Racing's oracle: a model of docs/protocol-racing.md from the outside. It sees, in exact order,
+ * what passes the service's edge, keeps its own idea of sessions, rooms, hosts, accounts and keys,
+ * and reports with sim_find what a server that keeps the protocol would not have done. */
 #ifndef SLIPGATE_SIM_RACING_ORACLE_H
 #define SLIPGATE_SIM_RACING_ORACLE_H
 
@@ -24,15 +24,14 @@ void oracle_short_of_memory(struct sim *);
 void oracle_step(struct sim *);
 void oracle_settled(struct sim *);
 
-#define RACING_ORACLE_TAP                                                                      \
-    {                                                                                          \
-        .started = oracle_started, .stopped = oracle_stopped, .opened = oracle_opened,         \
-        .heard = oracle_heard, .consumed = oracle_consumed, .said = oracle_said,               \
-        .closing = oracle_closing, .closed = oracle_closed, .dgram_in = oracle_dgram_in,       \
-        .dgram_out = oracle_dgram_out, .asked = oracle_asked, .answered = oracle_answered,     \
-        .notice = oracle_notice, .timed = oracle_timed,                                        \
-        .short_of_memory = oracle_short_of_memory, .step = oracle_step,                        \
-        .settled = oracle_settled,                                                             \
+#define RACING_ORACLE_TAP                                                                          \
+    {                                                                                              \
+        .started = oracle_started, .stopped = oracle_stopped, .opened = oracle_opened,             \
+        .heard = oracle_heard, .consumed = oracle_consumed, .said = oracle_said,                   \
+        .closing = oracle_closing, .closed = oracle_closed, .dgram_in = oracle_dgram_in,           \
+        .dgram_out = oracle_dgram_out, .asked = oracle_asked, .answered = oracle_answered,         \
+        .notice = oracle_notice, .timed = oracle_timed, .short_of_memory = oracle_short_of_memory, \
+        .step = oracle_step, .settled = oracle_settled,                                            \
     }
 
 /* How often each kind of judgement was made: an oracle that judged nothing proved nothing. */

@@ -1,0 +1,311 @@
+/* Logins: the asks of each, and that nobody is let in, refused or registered but by their answers.
+ */
+#include "sim/racing/oracle_model.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "sim/store.h"
+
+#define AT_WORK_MAX 4u /* logins of one address that are worked on at once */
+
+static struct o_chain *chain_of(const struct racing_oracle *o, uint64_t req)
+{
+    for (uint32_t i = 0; i < o->chains_n; i++)
+        if (o->chains[i].req == req && !o->chains[i].finished)
+            return &o->chains[i];
+    return NULL;
+}
+
+bool o_chain_active(const struct racing_oracle *o, uint64_t req)
+{
+    const struct o_chain *c = req ? chain_of(o, req) : NULL;
+    return c && c->waiting;
+}
+
+void o_chains_forget(struct racing_oracle *o, uint32_t owner)
+{
+    for (uint32_t i = 0; i < o->chains_n; i++)
+        if (o->chains[i].owner == owner) {
+            o->chains[i].owner = NOBODY;
+            o->chains[i].cancelled = true;
+        }
+}
+
+static bool same_record(const struct password_record *a, const struct password_record *b)
+{
+    return a->n == b->n && memcmp(a->text, b->text, a->n) == 0;
+}
+
+/* ---- whose login it is ---- */
+
+static void own(struct racing_oracle *o, struct o_chain *c, struct o_link *l)
+{
+    c->owner = o_index(o, l);
+    c->peer = l->peer;
+    c->before_drain = l->login.before_drain;
+    l->login.req = c->req;
+}
+
+/* A login that waits for its asks, or a command that must just have begun one. */
+static bool may_own(struct racing_oracle *o, struct o_link *l, const struct o_chain *c, bool begin)
+{
+    struct span name, password;
+    bool auth_failed;
+    if (l->mute || (l->login.on && l->login.req))
+        return false;
+    if (l->login.on)
+        return l->login.name_n == c->name_n && memcmp(l->login.name, c->name, c->name_n) == 0;
+    const struct o_command *n = l->cur.at < l->in.n ? o_next_replied(o, l) : NULL;
+    if (!n || !o_is_login(o, l, n) || o_login_refusal(o, l, n, &name, &password, &auth_failed) ||
+        !span_eq(name, span_of(c->name, c->name_n)))
+        return false;
+    if (begin)
+        o_login_begin(o, l, n);
+    return true;
+}
+
+/* Any login with that name may be it; the one just heard from is the most likely. */
+static void attribute(struct racing_oracle *o, struct o_chain *c)
+{
+    uint32_t first = NOBODY;
+    if (o->kind == CALL_HEARD && o_link(o, o->heard_from) &&
+        may_own(o, &o->links[o->heard_from], c, true)) {
+        own(o, c, &o->links[o->heard_from]);
+        return;
+    }
+    for (uint32_t i = 0; i < o->links_n && first == NOBODY; i++)
+        if (o->links[i].used && may_own(o, &o->links[i], c, false))
+            first = i;
+    if (first == NOBODY)
+        return;
+    (void)may_own(o, &o->links[first], c, true);
+    own(o, c, &o->links[first]);
+}
+
+static bool owns_by_password(const struct o_link *l, const struct o_chain *c, struct span password)
+{
+    return !l->mute && l->login.on && l->login.name_n == c->name_n &&
+           memcmp(l->login.name, c->name, c->name_n) == 0 &&
+           span_eq(span_of(l->login.password, l->login.password_n), password);
+}
+
+/* Gives two logins of one name each other's asks. */
+void o_chain_swap(struct racing_oracle *o, struct o_chain *c, struct o_link *l)
+{
+    struct o_link *was = o_link(o, c->owner);
+    struct o_chain *other = l->login.req ? chain_of(o, l->login.req) : NULL;
+    if (was == l)
+        return;
+    if (was)
+        was->login.req = 0;
+    if (other && was)
+        own(o, other, was);
+    else if (other)
+        other->owner = NOBODY;
+    own(o, c, l);
+}
+
+/* The password that is asked about tells whose login it is. */
+static void recognise(struct racing_oracle *o, struct o_chain *c, struct span password)
+{
+    struct o_link *l = o_link(o, c->owner);
+    if (!l || !owns_by_password(l, c, password)) {
+        struct o_link *found = NULL;
+        for (uint32_t i = 0; i < o->links_n && !found; i++)
+            if (o->links[i].used && owns_by_password(&o->links[i], c, password) &&
+                (!l || o->links[i].login.req != c->req))
+                found = &o->links[i];
+        if (found)
+            o_chain_swap(o, c, found);
+        else if (!c->cancelled)
+            sim_find(o->sim, "login", "a password of nobody is asked about for %.*s", c->name_n,
+                     c->name);
+    }
+    c->sure = true;
+    c->password_known = true;
+    c->password_n = password.n < sizeof c->password ? password.n : sizeof c->password;
+    memcpy(c->password, password.p, c->password_n);
+}
+
+static void at_work_judge(struct racing_oracle *o, const struct o_chain *c)
+{
+    uint8_t a[16], b[16];
+    uint32_t n = 0;
+    if (exempt_has(&o->set.exempt, &c->peer) || o->ever_short)
+        return;
+    addr_limit_key(&c->peer, a);
+    for (uint32_t i = 0; i < o->chains_n; i++) {
+        addr_limit_key(&o->chains[i].peer, b);
+        n += o->chains[i].sure && !o->chains[i].finished && memcmp(a, b, sizeof a) == 0;
+    }
+    if (n > AT_WORK_MAX)
+        o_suspect(o, "resources", "%u logins of one address are worked on at once", (unsigned)n);
+}
+
+/* ---- asks ---- */
+
+static void begin_chain(struct racing_oracle *o, const struct ask *a, uint64_t req)
+{
+    if (o->chains_n == CHAINS_N || a->u.find.name.n > NAME_N || chain_of(o, req)) {
+        sim_find(o->sim, "login", "an ask for a name of %zu bytes, or twice under one number",
+                 a->u.find.name.n);
+        return;
+    }
+    struct o_chain *c = &o->chains[o->chains_n++];
+    *c = (struct o_chain){.req = req, .owner = NOBODY, .waiting = true, .stage = a->kind};
+    c->name_n = (uint8_t)a->u.find.name.n;
+    memcpy(c->name, a->u.find.name.p, c->name_n);
+    attribute(o, c);
+    if (c->owner == NOBODY)
+        sim_find(o->sim, "login", "%.*s is looked for, and nobody asked for that", c->name_n,
+                 c->name);
+}
+
+static bool ask_is_right(struct racing_oracle *o, struct o_chain *c, const struct ask *a)
+{
+    const struct password_record *p;
+    switch (a->kind) {
+    case ASK_HASH_VERIFY:
+        recognise(o, c, a->u.verify.password);
+        at_work_judge(o, c);
+        return same_record(a->u.verify.record, &c->account.password);
+    case ASK_HASH_MAKE:
+        recognise(o, c, a->u.make.password);
+        at_work_judge(o, c);
+        return true;
+    case ASK_ACCOUNT_CREATE:
+        p = a->u.create.password;
+        return span_eq(a->u.create.name, span_of(c->name, c->name_n)) && same_record(p, &c->made);
+    case ASK_ACCOUNT_SET_PASSWORD:
+        p = a->u.set_password.password;
+        return a->u.set_password.id == c->account.id && same_record(p, &c->made) &&
+               same_record(a->u.set_password.old, &c->account.password);
+    case ASK_ACCOUNT_FIND: return a->u.find.fold == o->set.fold;
+    case ASK_ACCOUNT_TOUCH: break;
+    }
+    return false;
+}
+
+void oracle_asked(struct sim *s, const struct ask *a, uint64_t req)
+{
+    struct racing_oracle *o = oracle_of(s);
+    if (a->kind == ASK_ACCOUNT_TOUCH)
+        return;
+    struct o_chain *c = chain_of(o, req);
+    if (!c && a->kind == ASK_ACCOUNT_FIND) {
+        begin_chain(o, a, req);
+        return;
+    }
+    if (!c || c->waiting || !c->may_ask || c->next != a->kind || !ask_is_right(o, c, a))
+        sim_find(s, "login", "ask %d of login %llx is not what follows", (int)a->kind,
+                 (unsigned long long)req);
+    if (!c)
+        return;
+    c->stage = a->kind;
+    c->waiting = c->asked_on = true;
+    c->may_ask = false;
+}
+
+/* ---- answers ---- */
+
+static void goes_on(struct o_chain *c, enum ask_kind next)
+{
+    c->may_ask = true;
+    c->next = next;
+}
+
+static bool unusable(struct span password)
+{
+    return password.n > PASSWORD_MAX || memchr(password.p, '\0', password.n);
+}
+
+static enum o_result verified(struct racing_oracle *o, struct o_chain *c, const struct answer *a)
+{
+    struct span password = span_of(c->password, c->password_n);
+    if (a->rc == 0 && o->sim->disk && !sim_hash_matches(&c->account.password, password))
+        sim_find(o->sim, "login", "a wrong password of %.*s was found right", c->name_n, c->name);
+    if (a->rc)
+        return a->rc == E_AUTH ? RES_WRONG : RES_BUSY;
+    if (password.n < o->set.password_min)
+        return RES_SHORT;
+    if (a->u.rehash && !unusable(password)) {
+        c->rehash = true;
+        goes_on(c, ASK_HASH_MAKE);
+    }
+    return RES_OK;
+}
+
+static enum o_result result_of(struct racing_oracle *o, struct o_chain *c, const struct answer *a)
+{
+    switch (a->kind) {
+    case ASK_ACCOUNT_FIND:
+        c->unknown_name = a->rc == E_NOENT;
+        if (a->rc == 0)
+            c->account = a->u.account;
+        if (a->rc == 0 || a->rc == E_NOENT)
+            goes_on(c, a->rc ? ASK_HASH_MAKE : ASK_HASH_VERIFY);
+        return a->rc == 0 || a->rc == E_NOENT ? RES_NONE : RES_BUSY;
+    case ASK_HASH_VERIFY: return verified(o, c, a);
+    case ASK_HASH_MAKE:
+        if (a->rc == 0) {
+            c->made = a->u.password;
+            goes_on(c, c->rehash ? ASK_ACCOUNT_SET_PASSWORD : ASK_ACCOUNT_CREATE);
+        }
+        return c->rehash ? RES_OK : a->rc ? RES_BUSY : RES_NONE;
+    case ASK_ACCOUNT_CREATE:
+        if (a->rc == 0) {
+            c->account = a->u.account;
+            c->account.name_n = c->name_n;
+            memcpy(c->account.name, c->name, c->name_n);
+            c->account.password = c->made;
+            return RES_CREATED;
+        }
+        if (a->rc == E_EXISTS && !c->retried) {
+            c->retried = true;
+            goes_on(c, ASK_ACCOUNT_FIND);
+        }
+        return RES_BUSY;
+    case ASK_ACCOUNT_SET_PASSWORD: return RES_OK;
+    case ASK_ACCOUNT_TOUCH: break;
+    }
+    return RES_BUSY;
+}
+
+void oracle_answered(struct sim *s, const struct answer *a)
+{
+    struct racing_oracle *o = o_call_answer(s);
+    struct o_chain *c = a->kind == ASK_ACCOUNT_TOUCH ? NULL : chain_of(o, a->req);
+    if (!c)
+        return;
+    if (!c->waiting || c->stage != a->kind) {
+        sim_find(s, "login", "login %llx got an answer it did not wait for",
+                 (unsigned long long)a->req);
+        return;
+    }
+    o->chain = (uint32_t)(c - o->chains);
+    c->waiting = c->asked_on = c->may_ask = false;
+    c->result = result_of(o, c, a);
+}
+
+/* The answer led to no further ask: the login is over. */
+void o_chain_settle(struct racing_oracle *o)
+{
+    if (o->chain != NOBODY && !o->chains[o->chain].waiting)
+        o->chains[o->chain].finished = true;
+}
+
+void o_chains_settle(struct racing_oracle *o)
+{
+    for (uint32_t i = 0; i < o->chains_n;) {
+        struct o_chain *c = &o->chains[i];
+        if (!c->finished) {
+            i++;
+            continue;
+        }
+        struct o_link *l = o_link(o, c->owner);
+        if (l && !l->mute && !c->replied)
+            o_suspect(o, "replies", "session %.8s was not told how its login ended", l->id);
+        mem_wipe(c->password, c->password_n);
+        *c = o->chains[--o->chains_n];
+    }
+}
