@@ -240,6 +240,46 @@ static int identify(struct sql *sql)
     return script(sql, text);
 }
 
+static int write_again(sqlite3_file *f)
+{
+    uint8_t bytes[16384];
+    sqlite3_int64 size = 0;
+    const sqlite3_io_methods *m = f->pMethods;
+    int code = m ? m->xFileSize(f, &size) : SQLITE_OK;
+    for (sqlite3_int64 at = 0; at < size && code == SQLITE_OK; at += (sqlite3_int64)sizeof bytes) {
+        bool last = size - at < (sqlite3_int64)sizeof bytes;
+        int n = last ? (int)(size - at) : (int)sizeof bytes;
+        code = m->xRead(f, bytes, n, at);
+        if (code == SQLITE_OK)
+            code = m->xWrite(f, bytes, n, at);
+    }
+    if (size > 0 && code == SQLITE_OK)
+        code = m->xSync(f, SQLITE_SYNC_NORMAL);
+    mem_wipe(bytes, sizeof bytes);
+    return code;
+}
+
+/* When writing to disk fails, Linux reports it once and then takes what it could not write for
+ * written; a log that is read back looks whole, and what is committed behind the gap is lost with
+ * the next loss of power. So a log that is found is written once more, the same bytes to the same
+ * places, before anything is added to it. Nobody else adds or starts it over meanwhile. */
+static int refresh_log(struct sqlite *s)
+{
+    sqlite3_file *log = NULL;
+    int rc = begin(&s->sql);
+    if (rc)
+        return rc;
+    int code = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    if (code == SQLITE_OK)
+        code = write_again(log);
+    rollback(&s->sql);
+    if (code == SQLITE_OK)
+        return 0;
+    snprintf(s->sql.error, sizeof s->sql.error, "its write-ahead log cannot be written: %s",
+             sqlite3_errstr(code));
+    return class_of(code);
+}
+
 static int set_up(struct sqlite *s)
 {
     struct sql *sql = &s->sql;
@@ -263,7 +303,7 @@ static int set_up(struct sqlite *s)
         rc = script(sql, PLANTED(NOT_SYNCED)
                              ? "PRAGMA synchronous = OFF"
                              : "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864");
-    return rc;
+    return rc ? rc : refresh_log(s);
 }
 
 int sql_sqlite_open(struct sql **ret, const char *path, const char *vfs,
