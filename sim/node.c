@@ -302,6 +302,7 @@ static void stop(struct sim *s)
         sim_find(s, "handles", "%u asks without an answer when the store was closed",
                  n->f->asks_open);
     fake_destroy(n->f);
+    n->f = NULL;
     sim_event(s, true, "stop", 0, SPAN_NULL);
     TAP(s, stopped, s, false);
     forget_process(s);
@@ -317,6 +318,7 @@ void node_crash(struct sim *s, bool power)
     sim_event(s, true, power ? "power" : "crash", 0, SPAN_NULL);
     sim_store_crash(n->store, power);
     fake_crash(n->f);
+    n->f = NULL;
     net_server_died(s, power ? DARK_NOTICED : DEAD_NOTICED);
     TAP(s, stopped, s, true);
     forget_process(s);
