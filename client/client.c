@@ -33,18 +33,19 @@ void sgc_client_forget_login(struct slipgate_client *c)
 
 /* ---- descriptors and deadlines ---- */
 
+static struct slipgate_descriptor watched_tcp(const struct slipgate_client *c)
+{
+    bool more = c->link.stage == SGC_LINK_UP && sgc_session_out(&c->session).n;
+    return (struct slipgate_descriptor){c->link.fd, sgc_link_events(&c->link, more)};
+}
+
 size_t slipgate_descriptors(const struct slipgate_client *c, struct slipgate_descriptor ret[2])
 {
     size_t n = 0;
     if (!c || !ret)
         return 0;
-    if (c->link.stage != SGC_LINK_NONE) {
-        bool up = c->link.stage == SGC_LINK_UP;
-        bool out = c->link.want_out || (up && sgc_session_out(&c->session).n);
-        bool in = c->link.stage != SGC_LINK_TCP;
-        ret[n++] = (struct slipgate_descriptor){c->link.fd, (in ? SLIPGATE_IO_IN : 0) |
-                                                                (out ? SLIPGATE_IO_OUT : 0)};
-    }
+    ret[n] = watched_tcp(c);
+    n += ret[n].events != 0;
     if (c->udp_fd >= 0)
         ret[n++] = (struct slipgate_descriptor){c->udp_fd, SLIPGATE_IO_IN};
     return n;
@@ -70,10 +71,9 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 void sgc_client_refresh(struct slipgate_client *c)
 {
-    struct slipgate_descriptor now[2];
-    size_t n = slipgate_descriptors(c, now), tcp = c->link.stage != SGC_LINK_NONE;
-    tell_descriptor(c, 0, tcp ? now[0].fd : -1, tcp ? now[0].events : 0);
-    tell_descriptor(c, 1, n > tcp ? now[tcp].fd : -1, n > tcp ? now[tcp].events : 0);
+    struct slipgate_descriptor tcp = watched_tcp(c);
+    tell_descriptor(c, 0, tcp.fd, tcp.events);
+    tell_descriptor(c, 1, c->udp_fd, c->udp_fd >= 0 ? SLIPGATE_IO_IN : 0);
 }
 
 /* ---- the end of a connection ---- */
@@ -162,7 +162,7 @@ static int open_next(struct slipgate_client *c, int error)
 {
     while (c->address_at < c->addresses_n) {
         struct sgc_address *to = &c->addresses[c->address_at++];
-        error = sgc_link_open(&c->link, c->shared, to, c->server_name);
+        error = sgc_link_open(&c->link, c->shared, to, c->server_name, c->slow);
         if (error == 0) {
             c->deadline_us = c->now_us + c->address_us;
             return 0;
@@ -412,7 +412,7 @@ uint64_t slipgate_deadline_us(const struct slipgate_client *c)
         return 0;
     uint64_t due_us = earlier(c->deadline_us, sgc_session_due_us(&c->session));
     if (c->hold)
-        due_us = earlier(due_us, sgc_hold_due_us(c->hold));
+        due_us = earlier(earlier(due_us, sgc_hold_due_us(c->hold)), sgc_link_due_us(&c->link));
     return c->udp_fd < 0 ? due_us : earlier(due_us, sgc_session_hello_us(&c->session));
 }
 
@@ -515,7 +515,7 @@ static int make_session(struct slipgate_client *c)
 }
 
 /* The configuration as taken: an older caller's has no link. */
-static int make_hold(struct slipgate_client *c)
+static int make_bad_link(struct slipgate_client *c)
 {
     struct sgc_profile profile;
     const char *link = c->cfg.link;
@@ -527,9 +527,13 @@ static int make_hold(struct slipgate_client *c)
     if (rc != 0)
         return rc;
     c->hold = mem_zalloc(1, sizeof *c->hold);
-    if (!c->hold)
+    c->slow = mem_zalloc(1, sizeof *c->slow);
+    if (!c->hold || !c->slow)
         return SLIPGATE_E_MEMORY;
     sgc_hold_init(c->hold, &profile, c->cfg.link_seed, c->cfg.on_link_lost != NULL);
+    sgc_lag_init(&c->slow->up, &profile.up, ~c->cfg.link_seed);
+    sgc_lag_init(&c->slow->down, &profile.down, ~c->cfg.link_seed + 1);
+    c->slow->now_us = &c->now_us;
     return 0;
 }
 
@@ -552,7 +556,7 @@ int slipgate_create(struct slipgate_client **ret, const struct slipgate_config *
     if (rc == 0)
         rc = make_session(c);
     if (rc == 0)
-        rc = make_hold(c);
+        rc = make_bad_link(c);
     if (rc != 0) {
         slipgate_destroy(c);
         return rc;
@@ -569,7 +573,12 @@ void slipgate_destroy(struct slipgate_client *c)
     close_link(c);
     if (c->hold)
         sgc_hold_fini(c->hold);
+    if (c->slow) {
+        sgc_lag_fini(&c->slow->up);
+        sgc_lag_fini(&c->slow->down);
+    }
     mem_free(c->hold);
+    mem_free(c->slow);
     sgc_session_fini(&c->session);
     if (c->shared_own)
         slipgate_shared_destroy(c->shared);

@@ -20,7 +20,8 @@ struct slipgate_client {
     struct sgc_session session;
     struct sgc_link link;
     int udp_fd;            /* -1: none */
-    struct sgc_hold *hold; /* the bad link; NULL: none */
+    struct sgc_hold *hold; /* the bad link, for datagrams and for the stream; NULL: none */
+    struct sgc_slow *slow;
     struct sgc_address addresses[SGC_ADDRESSES_MAX];
     size_t addresses_n, address_at;
 

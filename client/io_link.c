@@ -31,11 +31,6 @@ size_t sgc_resolve(const char *host, uint16_t port, struct sgc_address *ret, siz
 
 /* ---- the socket under TLS ---- */
 
-static int bio_fd(BIO *b)
-{
-    return (int)(intptr_t)BIO_get_data(b);
-}
-
 static int bio_result(BIO *b, ssize_t n, int retry)
 {
     BIO_clear_retry_flags(b);
@@ -44,14 +39,75 @@ static int bio_result(BIO *b, ssize_t n, int retry)
     return (int)n;
 }
 
+/* Takes from the socket what there is room for. */
+static void slow_receive(int fd, struct sgc_slow *s)
+{
+    uint8_t bytes[4096];
+    while (!s->ended && sgc_lag_room(&s->down) > 0) {
+        size_t room = sgc_lag_room(&s->down);
+        ssize_t n = recv(fd, bytes, room < sizeof bytes ? room : sizeof bytes, 0);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n > 0 && sgc_lag_put(&s->down, *s->now_us, span_of(bytes, (size_t)n)) == (size_t)n)
+            continue;
+        s->ended = true;
+        s->error = n == 0 ? 0 : n < 0 ? errno : ENOMEM;
+    }
+}
+
+/* Gives the socket what has come to its end, up to a time. */
+static void slow_send(int fd, struct sgc_slow *s, uint64_t until_us)
+{
+    struct span out;
+    s->blocked = false;
+    while ((out = sgc_lag_arrived(&s->up, until_us)).n) {
+        ssize_t n = send(fd, out.p, out.n, MSG_NOSIGNAL);
+        if (n < 0) { /* any other failure shows when reading */
+            s->blocked = errno == EAGAIN || errno == EINTR;
+            if (!s->blocked)
+                sgc_lag_clear(&s->up);
+            return;
+        }
+        sgc_lag_take(&s->up, (size_t)n);
+    }
+}
+
+static ssize_t slow_read(int fd, struct sgc_slow *s, char *to, size_t n)
+{
+    slow_receive(fd, s);
+    struct span in = sgc_lag_arrived(&s->down, *s->now_us);
+    if (in.n) {
+        n = in.n < n ? in.n : n;
+        memcpy(to, in.p, n);
+        sgc_lag_take(&s->down, n);
+        return (ssize_t)n;
+    }
+    bool over = s->ended && s->down.bytes.n == 0;
+    errno = over ? s->error : EAGAIN;
+    return over && s->error == 0 ? 0 : -1;
+}
+
+static ssize_t slow_write(int fd, struct sgc_slow *s, const char *from, size_t n)
+{
+    size_t taken = sgc_lag_put(&s->up, *s->now_us, span_of(from, n));
+    slow_send(fd, s, *s->now_us);
+    errno = EAGAIN;
+    return taken ? (ssize_t)taken : -1;
+}
+
 static int bio_read(BIO *b, char *to, int n)
 {
-    return bio_result(b, recv(bio_fd(b), to, (size_t)n, 0), BIO_FLAGS_READ);
+    struct sgc_link *l = BIO_get_data(b);
+    ssize_t rc = l->slow ? slow_read(l->fd, l->slow, to, (size_t)n) : recv(l->fd, to, (size_t)n, 0);
+    return bio_result(b, rc, BIO_FLAGS_READ);
 }
 
 static int bio_write(BIO *b, const char *from, int n)
 {
-    return bio_result(b, send(bio_fd(b), from, (size_t)n, MSG_NOSIGNAL), BIO_FLAGS_WRITE);
+    struct sgc_link *l = BIO_get_data(b);
+    ssize_t rc = l->slow ? slow_write(l->fd, l->slow, from, (size_t)n)
+                         : send(l->fd, from, (size_t)n, MSG_NOSIGNAL);
+    return bio_result(b, rc, BIO_FLAGS_WRITE);
 }
 
 static long bio_ctrl(BIO *b, int command, long number, void *p)
@@ -102,7 +158,7 @@ static bool tls_start(struct sgc_link *l, struct slipgate_shared *h, const char 
     BIO *bio = l->ssl ? BIO_new(h->bio) : NULL;
     if (!bio)
         return false;
-    BIO_set_data(bio, (void *)(intptr_t)l->fd);
+    BIO_set_data(bio, l);
     BIO_set_init(bio, 1);
     SSL_set_bio(l->ssl, bio, bio);
     SSL_set_connect_state(l->ssl);
@@ -110,10 +166,15 @@ static bool tls_start(struct sgc_link *l, struct slipgate_shared *h, const char 
 }
 
 int sgc_link_open(struct sgc_link *l, struct slipgate_shared *h, const struct sgc_address *to,
-                  const char *server_name)
+                  const char *server_name, struct sgc_slow *slow)
 {
     int on = 1;
-    *l = (struct sgc_link){.stage = SGC_LINK_TCP};
+    *l = (struct sgc_link){.stage = SGC_LINK_TCP, .slow = slow};
+    if (slow) {
+        sgc_lag_clear(&slow->up);
+        sgc_lag_clear(&slow->down);
+        slow->ended = slow->blocked = false;
+    }
     l->fd = socket(to->a.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (l->fd < 0) {
         l->stage = SGC_LINK_NONE;
@@ -187,6 +248,8 @@ int sgc_link_advance(struct sgc_link *l, const struct slipgate_shared *h)
     }
     l->want_out = false;
     ERR_clear_error();
+    if (l->slow)
+        slow_send(l->fd, l->slow, *l->slow->now_us);
     int rc = SSL_do_handshake(l->ssl);
     if (rc != 1)
         return tls_error(l, rc);
@@ -199,6 +262,8 @@ int sgc_link_advance(struct sgc_link *l, const struct slipgate_shared *h)
 int sgc_link_read(struct sgc_link *l, void *to, size_t cap)
 {
     ERR_clear_error();
+    if (l->slow)
+        slow_send(l->fd, l->slow, *l->slow->now_us);
     int rc = SSL_read(l->ssl, to, (int)cap);
     return rc > 0 ? rc : tls_error(l, rc);
 }
@@ -211,6 +276,29 @@ int sgc_link_write(struct sgc_link *l, struct span bytes)
     return rc > 0 ? rc : tls_error(l, rc);
 }
 
+unsigned sgc_link_events(const struct sgc_link *l, bool more)
+{
+    const struct sgc_slow *s = l->slow;
+    if (l->stage == SGC_LINK_NONE)
+        return 0;
+    if (l->stage == SGC_LINK_TCP)
+        return SLIPGATE_IO_OUT;
+    if (!s)
+        return SLIPGATE_IO_IN | (l->want_out || more ? SLIPGATE_IO_OUT : 0);
+    /* What waits for its time, or for room to be held, is no matter of the socket. */
+    return (!s->ended && sgc_lag_room(&s->down) ? SLIPGATE_IO_IN : 0) |
+           (s->blocked ? SLIPGATE_IO_OUT : 0);
+}
+
+uint64_t sgc_link_due_us(const struct sgc_link *l)
+{
+    const struct sgc_slow *s = l->slow;
+    if (!s || l->stage == SGC_LINK_NONE || l->stage == SGC_LINK_TCP)
+        return UINT64_MAX;
+    uint64_t up = s->blocked ? UINT64_MAX : sgc_lag_due_us(&s->up), down = sgc_lag_due_us(&s->down);
+    return up < down ? up : down;
+}
+
 void sgc_link_close(struct sgc_link *l)
 {
     if (l->stage == SGC_LINK_NONE)
@@ -218,6 +306,8 @@ void sgc_link_close(struct sgc_link *l)
     if (l->stage == SGC_LINK_UP && !l->broken) {
         ERR_clear_error();
         (void)SSL_shutdown(l->ssl); /* what the socket cannot take now is not worth waiting for */
+        if (l->slow)
+            slow_send(l->fd, l->slow, UINT64_MAX / 1000);
     }
     SSL_free(l->ssl);
     ERR_clear_error();

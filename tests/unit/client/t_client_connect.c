@@ -1,133 +1,6 @@
 /* The whole client over real sockets: trust, logins, datagrams, losing the connection and coming
  * back. The clock is the test's own, so that pauses and time-outs take no time. */
-#include "base/types.h"
-#include "client/client.h"
-#include "record.h"
-#include "tiny_server.h"
-
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
-#include <cmocka.h>
-
-#define ME      "0123456789abcdef0123456789abcdef"
-#define WELCOME "CONNECTED|" ME "\n"
-#define NAME_OK \
-    "{\"command\":\"NAME_OK\",\"name\":\"Ann\",\"authenticated\":true,\"udpEncryption\":"
-#define PATIENCE_S 20
-
-struct fixture {
-    struct tiny_server t;
-    struct slipgate_config cfg;
-    struct slipgate_client *c;
-    struct record r;
-    uint64_t now_us;
-    int watched[2]; /* as on_descriptor tells */
-    bool close_in_callback;
-};
-
-static void on_descriptor(struct slipgate_client *c, void *user, int fd, unsigned events)
-{
-    struct fixture *f = CONTAINER_OF(user, struct fixture, r);
-    (void)c;
-    for (int i = 0; i < 2; i++)
-        if (f->watched[i] == fd)
-            f->watched[i] = -1;
-    if (events == 0)
-        return;
-    int slot = f->watched[0] < 0 ? 0 : 1;
-    assert_int_equal(f->watched[slot], -1);
-    f->watched[slot] = fd;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    tiny_start(&f->t);
-    slipgate_config_init(&f->cfg);
-    f->cfg.host = "127.0.0.1";
-    f->cfg.port = f->t.port;
-    f->cfg.verify = SLIPGATE_VERIFY_PIN;
-    f->cfg.pin = f->t.pin_sha256;
-    f->cfg.user = &f->r;
-    record_callbacks(&f->cfg.callbacks);
-    f->cfg.callbacks.on_descriptor = on_descriptor;
-    f->watched[0] = f->watched[1] = -1;
-    f->now_us = 1000000;
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    slipgate_destroy(f->c);
-    assert_int_equal(f->watched[0], -1);
-    assert_int_equal(f->watched[1], -1);
-    tiny_stop(&f->t);
-    free(f);
-    return 0;
-}
-
-static void create(struct fixture *f)
-{
-    assert_int_equal(slipgate_create(&f->c, &f->cfg), 0);
-}
-
-static void turn(struct fixture *f)
-{
-    tiny_step(&f->t);
-    (void)slipgate_poll(f->c, f->now_us);
-    slipgate_wait(f->c, f->now_us, 1);
-}
-
-/* Turns until the condition holds. The test's clock stands still, real time is bounded. */
-#define UNTIL(f, condition)                         \
-    do {                                            \
-        time_t until_end = time(NULL) + PATIENCE_S; \
-        while (!(condition)) {                      \
-            turn(f);                                \
-            assert_true(time(NULL) < until_end);    \
-        }                                           \
-    } while (0)
-
-static bool in_state(struct fixture *f, enum slipgate_state state)
-{
-    return slipgate_get_state(f->c) == state;
-}
-
-static void expect_line(struct fixture *f, const char *expected)
-{
-    char line[1024];
-    UNTIL(f, tiny_line(&f->t, line, sizeof line));
-    assert_string_equal(line, expected);
-}
-
-static void connect_client(struct fixture *f)
-{
-    assert_int_equal(slipgate_connect(f->c, f->now_us), 0);
-    UNTIL(f, f->t.up);
-    tiny_say(&f->t, WELCOME);
-    UNTIL(f, in_state(f, SLIPGATE_CONNECTED));
-}
-
-#define OFFER     ",\"udpAead\":[\"aes-256-gcm\",\"aes-256-cbc-hmac-sha256\"],\"udpPack\":true"
-#define NAME_LINE "{\"command\":\"NAME\",\"name\":\"Ann\",\"password\":\"pw\"" OFFER "}"
-
-/* Logged in, UDP in the clear. */
-static void log_in(struct fixture *f)
-{
-    assert_int_equal(slipgate_login(f->c, "Ann", "pw"), 0);
-    connect_client(f);
-    expect_line(f, NAME_LINE);
-    tiny_say(&f->t, NAME_OK "false}\n");
-    UNTIL(f, in_state(f, SLIPGATE_AUTHENTICATED));
-    record_clear(&f->r);
-}
+#include "fixture.h"
 
 /* ---- trust ---- */
 
@@ -340,98 +213,6 @@ static void test_registers_its_datagram_address(void **state)
                                "\",\"steering\":0,\"throttle\":0,\"brake\":0,\"timestamp\":0}\n";
     assert_int_equal(n, strlen(text));
     assert_memory_equal(datagram, text, n);
-}
-
-/* ---- a bad link ---- */
-
-static void test_link_holds_datagrams_back(void **state)
-{
-    struct fixture *f = *state;
-    struct slipgate_update u = {.rotation = {0, 0, 0, 1}};
-    char datagram[512];
-    f->cfg.link = "up.delay_ms = 30\ndown.delay_ms = 20";
-    f->cfg.udp_register = false;
-    create(f);
-    log_in(f);
-    uint64_t sent_us = f->now_us;
-    assert_int_equal(slipgate_send_update(f->c, &u), 0);
-    assert_int_equal(slipgate_deadline_us(f->c), sent_us + 30000);
-    f->now_us = sent_us + 29999;
-    turn(f);
-    assert_int_equal(tiny_datagram(&f->t, datagram, sizeof datagram), 0);
-    f->now_us = sent_us + 30000;
-    UNTIL(f, tiny_datagram(&f->t, datagram, sizeof datagram) > 0);
-
-    struct slipgate_stats stats = {.size = sizeof stats};
-    tiny_send_datagram(&f->t, "{\"command\":\"UPDATE\",\"sessionId\":\"p2\"}\n");
-    UNTIL(f, (slipgate_get_stats(f->c, &stats), stats.link_down == 1));
-    assert_int_equal(stats.datagrams_in, 0);
-    assert_int_equal(slipgate_deadline_us(f->c), f->now_us + 20000);
-    f->now_us += 19999;
-    turn(f);
-    assert_record(&f->r, "");
-    f->now_us += 1;
-    turn(f);
-    assert_record(&f->r, "update p2 at 0 0 0 turned 0 0 0 1: "
-                         "{\"command\":\"UPDATE\",\"sessionId\":\"p2\"}\n");
-    slipgate_get_stats(f->c, &stats);
-    assert_int_equal(stats.datagrams_in, 1);
-    assert_int_equal(stats.datagrams_out, 1);
-    assert_int_equal(stats.link_up, 1);
-}
-
-static void count_lost(struct slipgate_client *c, void *user, const struct slipgate_update_in *u)
-{
-    struct record *r = user;
-    (void)c;
-    r->n += (size_t)snprintf(r->text + r->n, sizeof r->text - r->n, "lost %s\n", u->sender_id);
-}
-
-static void test_link_loses_datagrams(void **state)
-{
-    struct fixture *f = *state;
-    struct slipgate_update u = {.rotation = {0, 0, 0, 1}};
-    struct slipgate_stats stats = {.size = sizeof stats};
-    char datagram[512];
-    f->cfg.link = "down.loss_percent = 100\ndown.delay_ms = 5\nup.duplicate_percent = 100";
-    f->cfg.link_seed = 7;
-    f->cfg.on_link_lost = count_lost;
-    create(f);
-    log_in(f);
-    UNTIL(f, tiny_datagram(&f->t, datagram, sizeof datagram) > 0); /* registers, twice */
-    UNTIL(f, tiny_datagram(&f->t, datagram, sizeof datagram) > 0);
-    assert_int_equal(slipgate_send_update(f->c, &u), 0);
-    tiny_send_datagram(&f->t, "{\"command\":\"UPDATE\",\"sessionId\":\"p2\"}\n");
-    UNTIL(f, (slipgate_get_stats(f->c, &stats), stats.link_down == 1));
-    assert_record(&f->r, "");
-    f->now_us += 5000;
-    turn(f);
-    assert_record(&f->r, "lost p2\n");
-    slipgate_get_stats(f->c, &stats);
-    assert_int_equal(stats.link_down_lost, 1);
-    assert_int_equal(stats.link_up_doubled, 2);
-    assert_int_equal(stats.datagrams_in + stats.messages_in + stats.datagrams_bad, 0);
-}
-
-/* What is held belongs to the connection: it does not reach the next one. */
-static void test_link_forgets_with_the_connection(void **state)
-{
-    struct fixture *f = *state;
-    struct slipgate_update u = {.rotation = {0, 0, 0, 1}};
-    char datagram[512];
-    f->cfg.link = "delay_ms = 100";
-    f->cfg.udp_register = false;
-    create(f);
-    log_in(f);
-    assert_int_equal(slipgate_send_update(f->c, &u), 0);
-    slipgate_close(f->c);
-    assert_int_equal(slipgate_deadline_us(f->c), UINT64_MAX);
-    tiny_drop(&f->t, false);
-    log_in(f);
-    f->now_us += 1000000;
-    turn(f);
-    turn(f);
-    assert_int_equal(tiny_datagram(&f->t, datagram, sizeof datagram), 0);
 }
 
 static void test_answers_in_single_bytes(void **state)
@@ -798,8 +579,6 @@ static void test_bad_configurations(void **state)
     assert_int_equal(slipgate_create(&f->c, NULL), SLIPGATE_E_ARGUMENT);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -820,9 +599,6 @@ int main(void)
         TEST(test_no_welcome),
         TEST(test_login_and_datagrams),
         TEST(test_registers_its_datagram_address),
-        TEST(test_link_holds_datagrams_back),
-        TEST(test_link_loses_datagrams),
-        TEST(test_link_forgets_with_the_connection),
         TEST(test_answers_in_single_bytes),
         TEST(test_every_request),
         cmocka_unit_test(test_update_text),
