@@ -71,10 +71,11 @@ void bot_send(struct bot *b)
         return;
     }
     b->seq++;
+    bool took = link_took(b);
     if (measured) {
         uint64_t mates = b->room ? b->room->in - 1 : 0;
         run->totals.sent++;
-        *(link_took(b) ? &run->totals.link_lost : &run->totals.expected) += mates;
+        *(took ? &run->totals.link_lost : &run->totals.expected) += mates;
     }
 }
 
