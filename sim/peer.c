@@ -33,8 +33,8 @@ void sim_net_destroy(struct sim *s)
     struct sim_net *n = s->net;
     if (!n)
         return;
-    while (!list_empty(&n->peers))
-        peer_destroy(s, CONTAINER_OF(list_first(&n->peers), struct peer, node));
+    LIST_EACH_SAFE (at, next, &n->peers)
+        peer_destroy(s, CONTAINER_OF(at, struct peer, node));
     net_streams_fini(s);
     net_dgrams_fini(s);
     sim_stop(s, &n->reap);
@@ -165,7 +165,7 @@ static bool number_it(struct sim_net *n, struct peer *p)
 {
     if (n->peers_made == n->by_number_cap) {
         size_t cap = n->by_number_cap ? 2 * n->by_number_cap : 64;
-        struct peer **to = realloc(n->by_number, cap * sizeof *to);
+        struct peer **to = realloc(n->by_number, cap * sizeof(void *));
         if (!to)
             return false;
         n->by_number = to;

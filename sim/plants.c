@@ -2,7 +2,6 @@
 
 #include "base/plant.h"
 
-#include <ctype.h>
 #include <string.h>
 
 enum plant plant_set = PLANT_NONE;
@@ -19,11 +18,21 @@ const struct plant_row *plant_row(size_t i)
     return i < PLANTS_N ? &rows[i] : NULL;
 }
 
+/* As on the command line. */
+static char small(char c)
+{
+    if (c == '_')
+        return '-';
+    if (c >= 'A' && c <= 'Z')
+        return "abcdefghijklmnopqrstuvwxyz"[c - 'A'];
+    return c;
+}
+
 const char *plant_name(const struct plant_row *r, char to[64])
 {
     size_t i = 0;
     for (; r->name[i] && i < 63; i++)
-        to[i] = r->name[i] == '_' ? '-' : (char)tolower((unsigned char)r->name[i]);
+        to[i] = small(r->name[i]);
     to[i] = '\0';
     return to;
 }
@@ -31,11 +40,9 @@ const char *plant_name(const struct plant_row *r, char to[64])
 /* Case and the two kinds of hyphens do not count. */
 static bool same(const char *id, const char *name)
 {
-    for (; *id && *name; id++, name++) {
-        char c = *name == '-' ? '_' : (char)toupper((unsigned char)*name);
-        if (c != *id)
+    for (; *id && *name; id++, name++)
+        if (small(*id) != small(*name))
             return false;
-    }
     return *id == *name;
 }
 
