@@ -82,7 +82,7 @@ int run_live(struct script *const *scripts, size_t n, const struct options *o)
         fprintf(stderr, "converse: %s cannot be run\n", o->live.binary);
         return 2;
     }
-    struct report *r = report_open(o->junit, "live");
+    struct report *r = report_open(o->junit, "live", "steps");
     for (size_t i = 0; i < n; i++) {
         if (scripts[i]->sim_only) {
             report_skip(r, scripts[i]->name, "only for the simulated world");

@@ -23,7 +23,8 @@ static const char help[] =
     "  --torture KIND      plays each script again and again in this process, each time with "
     "another\n"
     "                      request for memory (alloc), another ask (ask) or both (all) failing\n"
-    "  --stride N          with --torture alloc: only every Nth request for memory (1)\n"
+    "  --runs N            with --torture: at most about N runs of each kind for a script, evenly\n"
+    "                      spread over what could fail (all)\n"
     "  --from              with --torture alloc: also everything from some request on\n"
     "  --check             only reads the scripts and says what is wrong with them\n"
     "  --junit FILE        writes the results as JUnit XML\n"
@@ -52,7 +53,7 @@ static double play_one(const struct script *s, struct report *r)
 
 int run_sim(struct script *const *scripts, size_t n, const struct options *o)
 {
-    struct report *r = report_open(o->junit, "in process");
+    struct report *r = report_open(o->junit, "in process", "steps");
     double start = clock_s();
     for (size_t i = 0; i < n; i++)
         if (scripts[i]->live_only)
@@ -70,7 +71,7 @@ enum {
     OPT_SLOWNESS,
     OPT_KEEP,
     OPT_TORTURE,
-    OPT_STRIDE,
+    OPT_RUNS,
     OPT_FROM,
     OPT_CHECK,
     OPT_JUNIT,
@@ -83,7 +84,7 @@ static const struct option options[] = {
     {"slowness", required_argument, NULL, OPT_SLOWNESS},
     {"keep", no_argument, NULL, OPT_KEEP},
     {"torture", required_argument, NULL, OPT_TORTURE},
-    {"stride", required_argument, NULL, OPT_STRIDE},
+    {"runs", required_argument, NULL, OPT_RUNS},
     {"from", no_argument, NULL, OPT_FROM},
     {"check", no_argument, NULL, OPT_CHECK},
     {"junit", required_argument, NULL, OPT_JUNIT},
@@ -111,9 +112,8 @@ static int take_option(int c, struct options *o)
     case OPT_JOBS:
         o->jobs = number(optarg, 64, &v) ? (unsigned)v : 0;
         return o->jobs ? -1 : wrong_use("--jobs is a number from 1 to 64");
-    case OPT_STRIDE:
-        return number(optarg, 100000, &o->stride) ? -1
-                                                  : wrong_use("--stride is a number from 1 on");
+    case OPT_RUNS:
+        return number(optarg, 100000, &o->runs) ? -1 : wrong_use("--runs is a number from 1 on");
     case OPT_SLOWNESS:
         o->live.slowness = strtod(optarg, NULL);
         return o->live.slowness >= 1 && o->live.slowness <= 100
@@ -183,7 +183,7 @@ static int run(struct script *const *scripts, size_t n, const struct options *o)
 int main(int argc, char **argv)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    struct options o = {.stride = 1, .jobs = cpus > 0 && cpus < 32 ? 2 * (unsigned)cpus : 4};
+    struct options o = {.jobs = cpus > 0 && cpus < 32 ? 2 * (unsigned)cpus : 4};
     o.live.slowness = 1;
     (void)alloc_fault_suspend(true); /* memory is the runner's own, except in the service's calls */
     if (!CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free))

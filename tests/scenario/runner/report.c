@@ -10,7 +10,7 @@
 
 struct report {
     struct counts counts;
-    const char *junit, *suite;
+    const char *junit, *suite, *unit;
     struct buf xml;
 };
 
@@ -59,12 +59,13 @@ void crash_watch(void)
 
 /* ---- results ---- */
 
-struct report *report_open(const char *junit, const char *suite)
+struct report *report_open(const char *junit, const char *suite, const char *unit)
 {
     struct report *r = calloc(1, sizeof *r);
     CHECK(r);
     r->junit = junit;
     r->suite = suite;
+    r->unit = unit;
     buf_init(&r->xml, 64u << 20);
     return r;
 }
@@ -89,8 +90,8 @@ void report_add(struct report *r, const char *name, const struct result *x, doub
     r->counts.steps += x->steps;
     r->counts.skipped += x->skipped;
     r->counts.failed += !x->ok;
-    printf("%-6s %s (%.0f ms, %lu steps%s", x->ok ? "ok" : "FAILED", name, seconds * 1000, x->steps,
-           x->skipped ? "" : ")\n");
+    printf("%-6s %s (%.0f ms, %lu %s%s", x->ok ? "ok" : "FAILED", name, seconds * 1000, x->steps,
+           r->unit, x->skipped ? "" : ")\n");
     if (x->skipped)
         printf(", %lu skipped)\n", x->skipped);
     if (!x->ok)
@@ -130,9 +131,9 @@ int report_close(struct report *r, double seconds)
 {
     const struct counts *c = &r->counts;
     int rc = c->failed > 0;
-    printf(
-        "%s: %lu scripts, %lu steps, %lu skipped steps, %u skipped scripts, %lu failed (%.1f s)\n",
-        r->suite, c->scripts, c->steps, c->skipped, c->skipped_scripts, c->failed, seconds);
+    printf("%s: %lu scripts, %lu %s, %lu skipped steps, %u skipped scripts, %lu failed (%.1f s)\n",
+           r->suite, c->scripts, c->steps, r->unit, c->skipped, c->skipped_scripts, c->failed,
+           seconds);
     if (r->junit && !write_junit(r)) {
         fprintf(stderr, "converse: %s cannot be written\n", r->junit);
         rc = 1;

@@ -14,8 +14,8 @@ struct options {
     struct live_cfg live;
     const char *junit;
     const char *torture; /* "alloc", "ask", "all" */
-    unsigned long stride;
-    bool from; /* torture: from the nth on everything fails, too */
+    unsigned long runs;  /* torture: at most about so many of each kind for a script; 0: all */
+    bool from;           /* torture: from the nth on everything fails, too */
     unsigned jobs;
     bool check, quiet;
 };
@@ -27,7 +27,8 @@ int run_torture(struct script *const *, size_t n, const struct options *);
 
 /* The result of one script: a line on standard output, a case in the report. */
 struct report;
-struct report *report_open(const char *junit, const char *suite);
+/* unit: what the steps of a result are. */
+struct report *report_open(const char *junit, const char *suite, const char *unit);
 void report_add(struct report *, const char *name, const struct result *, double seconds,
                 struct span why);
 void report_skip(struct report *, const char *name, const char *why);

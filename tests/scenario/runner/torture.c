@@ -4,6 +4,7 @@
  * (host_fake.h looks), nobody answered twice, nothing left when everybody has gone. */
 #include "runner.h"
 
+#include "sim/alloc_fault.h"
 #include "sim/ask_fake.h"
 
 #include <stdio.h>
@@ -12,7 +13,14 @@ static const char *const ways[] = {"", "refused", "failed", "busy", "lost"}; /* 
 
 struct tally {
     unsigned long runs, misses;
+    unsigned long requests, asks; /* of a run in which nothing fails */
 };
+
+/* Each of n is tried; where that is more than the runs allowed, one in so many, evenly spread. */
+static unsigned long stride(unsigned long n, const struct options *o)
+{
+    return o->runs && n > o->runs ? (n + o->runs - 1) / o->runs : 1;
+}
 
 /* false: what must hold did not. */
 static bool once(const struct script *s, struct torment *t, const char *what, struct tally *n,
@@ -42,7 +50,7 @@ static bool once(const struct script *s, struct torment *t, const char *what, st
 static bool memory(const struct script *s, const struct options *o, bool from, struct tally *n,
                    struct buf *why)
 {
-    for (unsigned long nth = 1;; nth += from ? 3 * o->stride : o->stride) {
+    for (unsigned long nth = 1;; nth += stride(n->requests * (from ? 3 : 1), o)) {
         char what[80];
         struct torment t = {.memory_nth = nth, .memory_from = from};
         (void)snprintf(what, sizeof what, "memory request %lu %s", nth,
@@ -54,10 +62,10 @@ static bool memory(const struct script *s, const struct options *o, bool from, s
     }
 }
 
-static bool asks(const struct script *s, struct tally *n, struct buf *why)
+static bool asks(const struct script *s, const struct options *o, struct tally *n, struct buf *why)
 {
     for (int how = ASK_REFUSED; how <= ASK_LOST; how++)
-        for (unsigned long nth = 1;; nth++) {
+        for (unsigned long nth = 1;; nth += stride(4 * n->asks, o)) {
             char what[80];
             struct torment t = {.ask_nth = nth, .ask_how = how};
             (void)snprintf(what, sizeof what, "ask %lu is %s", nth, ways[how]);
@@ -75,17 +83,22 @@ static bool torture(const struct script *s, const struct options *o, struct tall
 {
     struct torment none = {0};
     bool alloc = strcmp(o->torture, "ask") != 0, ask = strcmp(o->torture, "alloc") != 0;
-    return once(s, &none, "nothing fails", n, why) &&
+    bool ok = once(s, &none, "nothing fails", n, why);
+    unsigned long before = alloc_requests();
+    none = (struct torment){0};
+    ok = ok && once(s, &none, "nothing fails", n, why);
+    n->requests = alloc_requests() - before;
+    n->asks = none.asks;
+    return ok &&
            (!alloc || (memory(s, o, false, n, why) && (!o->from || memory(s, o, true, n, why)))) &&
-           (!ask || asks(s, n, why));
+           (!ask || asks(s, o, n, why));
 }
 
 int run_torture(struct script *const *scripts, size_t n, const struct options *o)
 {
-    struct report *r = report_open(o->junit, "torture");
+    struct report *r = report_open(o->junit, "torture", "runs");
     struct buf why;
     double start = clock_s();
-    unsigned long runs = 0;
     buf_init(&why, 1u << 20);
     for (size_t i = 0; i < n; i++) {
         if (scripts[i]->live_only) {
@@ -96,10 +109,8 @@ int run_torture(struct script *const *scripts, size_t n, const struct options *o
         double from = clock_s();
         struct result x = {.ok = torture(scripts[i], o, &t, &why)};
         x.steps = t.runs;
-        runs += t.runs;
         report_add(r, scripts[i]->name, &x, clock_s() - from, buf_span(&why));
     }
     buf_fini(&why);
-    printf("steps are runs here: %lu runs\n", runs);
     return report_close(r, clock_s() - start);
 }
