@@ -237,8 +237,14 @@ int disk_truncate(struct sim_disk *d, struct disk_file *f, size_t n)
 
 int disk_sync(struct sim_disk *d, struct disk_file *f)
 {
-    if (!alive(d) || fails(d, DISK_NO_SYNC, DISK_NO_SYNC))
+    if (!alive(d))
         return SQLITE_IOERR_FSYNC;
+    if (fails(d, DISK_NO_SYNC, DISK_NO_SYNC)) {
+        /* As Linux does: reported once, and from then on taken for written. */
+        if (sim_below(d->sim, CHANCE_STORE, 2))
+            forget_writes(f);
+        return SQLITE_IOERR_FSYNC;
+    }
     if (d->lies)
         return SQLITE_OK;
     sync_file(f);

@@ -4,7 +4,8 @@
  * not synced: whole writes, sectors of a write, names of files that were made or removed.
  *
  * As on a system with SQLite's own VFS on Linux: bytes that nobody wrote never change (powersafe
- * overwrite), the first sync of a new journal or log also syncs the folder.
+ * overwrite), the first sync of a new journal or log also syncs the folder, and what a sync has
+ * failed to write may from then on count as written: later syncs leave it out.
  *
  * disk.c        files, faults and crashes
  * disk_vfs.c    SQLite's calls
