@@ -659,12 +659,17 @@ void fake_hang_up(struct fake *f, int link)
     loud(before);
 }
 
-void fake_reset(struct fake *f, int link)
+void fake_end(struct fake *f, int link, enum close_why why)
 {
     bool before = quiet();
-    end_link(f, link_at(f, link), CLOSE_BY_PEER);
+    end_link(f, link_at(f, link), why);
     settle(f);
     loud(before);
+}
+
+void fake_reset(struct fake *f, int link)
+{
+    fake_end(f, link, CLOSE_BY_PEER);
 }
 
 void fake_stall(struct fake *f, int link, bool stalled)

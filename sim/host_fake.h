@@ -144,6 +144,8 @@ int fake_free_slot(const struct fake *);
 int fake_open_at(struct fake *, uint16_t listener, const struct addr *peer);
 /* Whether the edge would read from the link now; what the peer sent waits outside else. */
 bool fake_wants_input(const struct fake *, int link);
+/* The edge ends a link by itself: it was behind for too long, say. */
+void fake_end(struct fake *, int link, enum close_why);
 /* The network has room for the link's bytes again. */
 void fake_pull(struct fake *, int link);
 /* A notice of any kind but NOTICE_CONFIG. */

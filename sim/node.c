@@ -12,7 +12,8 @@
 #include <stdlib.h>
 
 #define BATCH_MAX     64u
-#define RETRY         (NSEC_PER_S / 2) /* after a start that failed */
+#define RETRY         (NSEC_PER_S / 2)  /* after a start that failed */
+#define STALL_MAX     (10 * NSEC_PER_S) /* as the edge: behind, and not reading anything */
 #define ALLOC_NTH_MAX 6u
 #define EGRESS_QUEUE  16384u
 #define DEAD_NOTICED  (NSEC_PER_S / 10)
@@ -26,6 +27,7 @@ struct node_link {
     struct net_stream *stream; /* NULL: none */
     uint64_t number;
     struct addr peer;
+    struct sim_timer slow;
 };
 
 struct sim_node {
@@ -96,6 +98,7 @@ static void hook_closed(void *ctx, int link, enum close_why why)
     sim_event(n->sim, false, "closed", l->number, span_of(&(uint8_t){(uint8_t)why}, 1));
     TAP(n->sim, closed, n->sim, l->number, why);
     net_server_closed(n->sim, l->stream, why != CLOSE_SLOW && why != CLOSE_ERROR);
+    sim_stop(n->sim, &l->slow);
     *l = (struct node_link){0};
     n->links_n--;
 }
@@ -140,7 +143,14 @@ static void hook_dgram(void *ctx, const struct path *path, struct span bytes)
 static size_t hook_carry(void *ctx, int link, struct span bytes, bool last)
 {
     struct sim_node *n = ctx;
-    return net_carry(n->sim, n->links[link].stream, bytes, last);
+    struct node_link *l = &n->links[link];
+    size_t took = net_carry(n->sim, l->stream, bytes, last);
+    bool behind = bytes.n - took > n->f->listeners[n->stream_listener].out_max / 4;
+    if (took > 0 || !behind)
+        sim_stop(n->sim, &l->slow);
+    if (behind && !l->slow.t.set)
+        sim_after(n->sim, &l->slow, STALL_MAX);
+    return took;
 }
 
 static void hook_broken(void *ctx, const char *what, struct span detail)
@@ -283,8 +293,10 @@ static void forget_process(struct sim *s)
         sim_stop(s, timers[i]);
     for (size_t i = 0; i < n->in_n; i++)
         free((void *)(uintptr_t)n->in[i].bytes.p);
-    for (size_t i = 0; i < FAKE_LINKS_MAX; i++)
+    for (size_t i = 0; i < FAKE_LINKS_MAX; i++) {
+        sim_stop(s, &n->links[i].slow);
         n->links[i] = (struct node_link){0};
+    }
     n->f = NULL;
     n->store = NULL;
     n->draining = n->inside = false;
@@ -393,6 +405,13 @@ static uint32_t links_of_host(const struct sim_node *n, const struct addr *peer)
     return count;
 }
 
+static void fire_slow(struct sim *s, struct sim_timer *t)
+{
+    struct node_link *l = CONTAINER_OF(t, struct node_link, slow);
+    fake_end(enter(s), (int)(l - s->node->links), CLOSE_SLOW);
+    leave(s);
+}
+
 int node_accept(struct sim *s, struct net_stream *st, uint64_t number, const struct addr *peer)
 {
     struct sim_node *n = s->node;
@@ -404,7 +423,7 @@ int node_accept(struct sim *s, struct net_stream *st, uint64_t number, const str
     struct addr from = *peer;
     from.port = (uint16_t)(1024 + number % 60000);
     struct link_info info = {.listener = n->stream_listener, .tls = true, .peer = from};
-    n->links[slot] = (struct node_link){st, number, from};
+    n->links[slot] = (struct node_link){st, number, from, .slow.fire = fire_slow};
     n->links_n++;
     st->link = slot;
     TAP(s, opened, s, number, &info);
