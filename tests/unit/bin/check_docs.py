@@ -64,6 +64,15 @@ def check_manual():
                 f"docs/slipgate.1: {command} --{option} is missing"
 
 
+def check_figures():
+    """Every figure that --expect knows is in the manual page."""
+    figures = re.findall(r"^  ([a-z0-9_]+): ", slipgate("bots", "--help"), re.MULTILINE)
+    assert "p99_age_ms" in figures
+    text = (REPOSITORY / "docs" / "slipgate.1").read_text()
+    for figure in figures:
+        assert re.search(rf"^\.Cm (.* )?{figure}( |$)", text, re.MULTILINE), f"docs/slipgate.1: figure {figure} is missing"
+
+
 def check_round_trip():
     """What config print writes reads back as the same configuration."""
     settings = ["--set", "racing.port=4430", "--set", "limits.exempt=loopback 10.0.0.0/8", "--set", "admin.hosts=a b"]
@@ -84,4 +93,5 @@ def check_round_trip():
 BINARY, REPOSITORY = sys.argv[1], pathlib.Path(sys.argv[2])
 check_operations("--write" in sys.argv)
 check_manual()
+check_figures()
 check_round_trip()
