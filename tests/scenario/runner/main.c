@@ -26,6 +26,7 @@ static const char help[] =
     "  --runs N            with --torture: at most about N runs of each kind for a script, evenly\n"
     "                      spread over what could fail (all)\n"
     "  --from              with --torture alloc: also everything from some request on\n"
+    "                      (with SLIPGATE_TORTURE_FULL in the environment: all runs, and --from)\n"
     "  --check             only reads the scripts and says what is wrong with them\n"
     "  --junit FILE        writes the results as JUnit XML\n"
     "  --help              this text\n"
@@ -192,6 +193,10 @@ int main(int argc, char **argv)
         int rc = take_option(c, &o);
         if (rc >= 0)
             return rc;
+    }
+    if (getenv("SLIPGATE_TORTURE_FULL")) { /* make torture */
+        o.runs = 0;
+        o.from = true;
     }
     if (o.live.binary && o.torture)
         return wrong_use("--torture is for the simulated world, without --live");
