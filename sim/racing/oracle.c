@@ -316,7 +316,8 @@ void oracle_heard(struct sim *s, uint64_t no, struct span bytes)
     struct o_link *l = link_of(s, no);
     if (!l || l->mute)
         return;
-    o->heard_from = o_index(o, l);
+    if (l->cur.at == l->in.n)
+        l->progress = o_now(o); /* nothing waited */
     CHECK(buf_append_span(&l->in, bytes) == 0);
     if (memchr(bytes.p, '\n', bytes.n))
         l->active = o_now(o);

@@ -183,7 +183,7 @@ static void succeeded(struct racing_oracle *o, struct o_link *l, struct o_chain 
                  wrong);
         return;
     }
-    if (o->draining && !p->before_drain)
+    if (o->draining && !p->before_drain && !c->before_drain)
         sim_find(o->sim, "drain", "session %.8s was let in by a server that goes down", l->id);
     uint32_t other = signed_in_beside(o, l, c->account.id);
     if (o->set.single == O_REPLACE && other != NOBODY)

@@ -185,9 +185,14 @@ static void passed(struct racing_oracle *o, struct o_link *l, const struct o_cur
     nsec now = o_now(o);
     l->cur = *to;
     l->touched = l->active = l->progress = now;
-    for (; l->cur.charged; l->cur.charged--)
-        if (!o_rate_take(&l->bucket, &o->set.commands, now))
-            o_suspect(o, "resources", "session %.8s was served faster than its rate allows", l->id);
+    for (; l->cur.charged; l->cur.charged--) {
+        /* What was passed on the way was handled some time since the last one; only when is
+         * unknown. */
+        nsec when = l->cur.charged > 1 ? l->charged_at : now;
+        if (!o_rate_take(&l->bucket, &o->set.commands, when) && when == now)
+            o_suspect(o, "rate", "session %.8s was served faster than its rate allows", l->id);
+    }
+    l->charged_at = now;
 }
 
 void o_handled(struct racing_oracle *o, struct o_link *l, const struct o_command *c)
@@ -323,6 +328,8 @@ void oracle_consumed(struct sim *s, uint64_t no, size_t n)
             break;
         silent(o, l, c);
     }
+    if (l->login.on && !l->login.req)
+        o_chain_adopt(o, l);
     if (l->cur.at != n)
         sim_find(s, "replies", "session %.8s: %zu bytes were consumed and %zu were answered", l->id,
                  n, l->cur.at);

@@ -42,51 +42,84 @@ static void own(struct racing_oracle *o, struct o_chain *c, struct o_link *l)
 {
     c->owner = o_index(o, l);
     c->peer = l->peer;
-    c->before_drain = l->login.before_drain;
     l->login.req = c->req;
 }
 
-/* A login that waits for its asks, or a command that must just have begun one. */
-static bool may_own(struct racing_oracle *o, struct o_link *l, const struct o_chain *c, bool begin)
+static bool is_name(const struct o_chain *c, struct span name)
 {
-    struct span name, password;
-    bool auth_failed;
-    if (l->mute || (l->login.on && l->login.req))
-        return false;
-    if (l->login.on)
-        return l->login.name_n == c->name_n && memcmp(l->login.name, c->name, c->name_n) == 0;
-    const struct o_command *n = l->cur.at < l->in.n ? o_next_replied(o, l) : NULL;
-    if (!n || !o_is_login(o, l, n) || o_login_refusal(o, l, n, &name, &password, &auth_failed) ||
-        !span_eq(name, span_of(c->name, c->name_n)))
-        return false;
-    if (begin)
-        o_login_begin(o, l, n);
-    return true;
+    return span_eq(name, span_of(c->name, c->name_n));
 }
 
-/* Any login with that name may be it; the one just heard from is the most likely. */
+/* A login that was begun, as far as the model knows, and of which no ask was seen. */
+static bool waits_for(const struct o_link *l, const struct o_chain *c)
+{
+    return l->used && !l->mute && l->login.on && !l->login.req &&
+           is_name(c, span_of(l->login.name, l->login.name_n));
+}
+
+/* Its next command is such a login: within a BATCH nothing tells that it was begun. */
+static const struct o_command *would_begin(struct racing_oracle *o, struct o_link *l,
+                                           const struct o_chain *c, struct span *password)
+{
+    struct span name;
+    bool auth_failed;
+    if (!l->used || l->mute || l->login.on || l->cur.at >= l->in.n)
+        return NULL;
+    const struct o_command *n = o_next_replied(o, l);
+    bool is = n && o_is_login(o, l, n) &&
+              !o_login_refusal(o, l, n, &name, password, &auth_failed) && is_name(c, name);
+    return is ? n : NULL;
+}
+
+/* Whoever waits longest with that name; the password will tell whether it is the one. */
 static void attribute(struct racing_oracle *o, struct o_chain *c)
 {
-    uint32_t first = NOBODY;
-    if (o->kind == CALL_HEARD && o_link(o, o->heard_from) &&
-        may_own(o, &o->links[o->heard_from], c, true)) {
-        own(o, c, &o->links[o->heard_from]);
-        return;
+    for (uint32_t i = 0; i < o->links_n; i++)
+        if (waits_for(&o->links[i], c)) {
+            own(o, c, &o->links[i]);
+            return;
+        }
+}
+
+void o_chain_adopt(struct racing_oracle *o, struct o_link *l)
+{
+    for (uint32_t i = o->chains_n; i--;) {
+        struct o_chain *c = &o->chains[i];
+        if (c->owner == NOBODY && !c->looked_at && waits_for(l, c)) {
+            own(o, c, l);
+            return;
+        }
     }
-    for (uint32_t i = 0; i < o->links_n && first == NOBODY; i++)
-        if (o->links[i].used && may_own(o, &o->links[i], c, false))
-            first = i;
-    if (first == NOBODY)
-        return;
-    (void)may_own(o, &o->links[first], c, true);
-    own(o, c, &o->links[first]);
 }
 
 static bool owns_by_password(const struct o_link *l, const struct o_chain *c, struct span password)
 {
-    return !l->mute && l->login.on && l->login.name_n == c->name_n &&
-           memcmp(l->login.name, c->name, c->name_n) == 0 &&
+    return l->used && !l->mute && l->login.on &&
+           is_name(c, span_of(l->login.name, l->login.name_n)) &&
            span_eq(span_of(l->login.password, l->login.password_n), password);
+}
+
+/* The login with that name and password whose asks these may be; begun if need be. */
+static struct o_link *login_with(struct racing_oracle *o, const struct o_chain *c,
+                                 struct span password)
+{
+    struct span its;
+    const struct o_command *n;
+    struct o_link *other = NULL;
+    for (uint32_t i = 0; i < o->links_n; i++) {
+        struct o_link *l = &o->links[i];
+        if (owns_by_password(l, c, password)) {
+            if (!l->login.req || l->login.req == c->req)
+                return l;
+            other = l;
+        }
+    }
+    for (uint32_t i = 0; i < o->links_n; i++)
+        if ((n = would_begin(o, &o->links[i], c, &its)) && span_eq(its, password)) {
+            o_login_begin(o, &o->links[i], n);
+            return &o->links[i];
+        }
+    return other;
 }
 
 /* Gives two logins of one name each other's asks. */
@@ -109,15 +142,11 @@ void o_chain_swap(struct racing_oracle *o, struct o_chain *c, struct o_link *l)
 static void recognise(struct racing_oracle *o, struct o_chain *c, struct span password)
 {
     struct o_link *l = o_link(o, c->owner);
-    if (!l || !owns_by_password(l, c, password)) {
-        struct o_link *found = NULL;
-        for (uint32_t i = 0; i < o->links_n && !found; i++)
-            if (o->links[i].used && owns_by_password(&o->links[i], c, password) &&
-                (!l || o->links[i].login.req != c->req))
-                found = &o->links[i];
-        if (found)
-            o_chain_swap(o, c, found);
-        else if (!c->cancelled)
+    if (!c->cancelled && (!l || !owns_by_password(l, c, password))) {
+        l = login_with(o, c, password);
+        if (l)
+            o_chain_swap(o, c, l);
+        else
             sim_find(o->sim, "login", "a password of nobody is asked about for %.*s", c->name_n,
                      c->name);
     }
@@ -153,12 +182,22 @@ static void begin_chain(struct racing_oracle *o, const struct ask *a, uint64_t r
     }
     struct o_chain *c = &o->chains[o->chains_n++];
     *c = (struct o_chain){.req = req, .owner = NOBODY, .waiting = true, .stage = a->kind};
+    c->before_drain = !o->draining;
     c->name_n = (uint8_t)a->u.find.name.n;
     memcpy(c->name, a->u.find.name.p, c->name_n);
-    attribute(o, c);
-    if (c->owner == NOBODY)
-        sim_find(o->sim, "login", "%.*s is looked for, and nobody asked for that", c->name_n,
-                 c->name);
+    if (o->kind == CALL_TIMED)
+        attribute(o, c);
+}
+
+/* The service just looks a name up: somebody must want that. */
+static void wanted_judge(struct racing_oracle *o, struct o_chain *c)
+{
+    struct span password;
+    for (uint32_t i = 0; i < o->links_n; i++)
+        if (waits_for(&o->links[i], c) || would_begin(o, &o->links[i], c, &password) ||
+            (o->links[i].used && o->links[i].mute && o->links[i].closed_step == o->sim->step))
+            return;
+    o_suspect(o, "login", "%.*s is looked for, and nobody asked for that", c->name_n, c->name);
 }
 
 static bool ask_is_right(struct racing_oracle *o, struct o_chain *c, const struct ask *a)
@@ -299,12 +338,18 @@ void o_chains_settle(struct racing_oracle *o)
     for (uint32_t i = 0; i < o->chains_n;) {
         struct o_chain *c = &o->chains[i];
         if (!c->finished) {
+            if (c->owner == NOBODY && !c->cancelled && !c->looked_at)
+                wanted_judge(o, c);
+            c->looked_at = true;
             i++;
             continue;
         }
         struct o_link *l = o_link(o, c->owner);
-        if (l && !l->mute && !c->replied)
-            o_suspect(o, "replies", "session %.8s was not told how its login ended", l->id);
+        if (l && !l->mute && !c->replied) {
+            if (c->sure) /* else it may have been another's, and that one went away */
+                o_suspect(o, "replies", "session %.8s was not told how its login ended", l->id);
+            l->login.req = 0;
+        }
         mem_wipe(c->password, c->password_n);
         *c = o->chains[--o->chains_n];
     }

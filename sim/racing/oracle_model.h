@@ -133,10 +133,10 @@ struct o_link {
     struct addr peer;
     struct buf in;
     struct o_cursor cur;
-    nsec bucket;   /* of commands */
-    nsec touched;  /* surely */
-    nsec active;   /* perhaps */
-    nsec progress; /* a line was handled, or nothing waits */
+    nsec bucket, charged_at; /* of commands */
+    nsec touched;            /* surely */
+    nsec active;             /* perhaps */
+    nsec progress;           /* a line was handled, or nothing waits */
 
     struct o_pending login;
     bool named, auth;
@@ -201,7 +201,8 @@ struct o_chain { /* the asks of one login */
     uint32_t owner; /* NOBODY: not known (any more) */
     bool sure;      /* the owner is beyond doubt */
     bool waiting;   /* an answer is outstanding */
-    bool before_drain, retried, replied, asked_on, verified, finished, cancelled, unknown_name;
+    bool before_drain, retried, replied, asked_on, verified, finished, cancelled, unknown_name,
+        looked_at;
     enum ask_kind stage;
     bool rehash;        /* MAKE for a record that is to be replaced */
     bool may_ask;       /* something may follow the last answer */
@@ -301,7 +302,6 @@ struct racing_oracle {
     /* the call at hand */
     uint64_t call;
     enum o_call kind;
-    uint32_t heard_from;
     struct o_entry *ledger;
     uint32_t ledger_n, ledger_cap;
     bool suspected, ledger_void;
@@ -435,6 +435,8 @@ void o_chains_forget(struct racing_oracle *, uint32_t owner);
 /* The answer at hand is that of this session's login, whoever it was thought to belong to. */
 void o_chain_swap(struct racing_oracle *, struct o_chain *, struct o_link *);
 struct racing_oracle *o_call_answer(struct sim *); /* oracle.c: an answer comes */
+/* The session's login has just begun: of the asks nobody owns, it has the latest with its name. */
+void o_chain_adopt(struct racing_oracle *, struct o_link *);
 bool o_chain_active(const struct racing_oracle *, uint64_t req);
 void o_account_acked(struct racing_oracle *, struct span name, struct span password);
 void o_accounts_judge(struct racing_oracle *);

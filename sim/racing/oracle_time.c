@@ -77,13 +77,20 @@ static void waiting_judge(struct racing_oracle *o, struct o_link *l)
     nsec now = o_now(o);
     if (l->login.on && !o_chain_active(o, l->login.req) && now - l->login.since > LOGIN_MAX)
         sim_find(o->sim, "replies", "the login of session %.8s waits for nothing", l->id);
-    struct o_cursor cur = l->cur;
-    if (!l->login.on && !o_next(o, l, &cur, l->in.n)) {
-        l->progress = now;
-        if (now - l->active > o->set.idle + 2 * SWEEP)
-            sim_find(o->sim, "idle", "session %.8s was silent for %llu ms and is still there",
-                     l->id, (unsigned long long)((now - l->active) / NSEC_PER_MS));
+    if (l->login.on || sim_node_unsent(o->sim, l->no)) {
+        l->progress = now; /* who has to read first is not served */
+        return;
     }
+    const struct o_command *c = o_next_replied(o, l);
+    if (c && now - l->progress > (o_is_login(o, l, c) ? LOGIN_MAX : STUCK))
+        sim_find(o->sim, "replies", "session %.8s waits for a reply to %.*s", l->id,
+                 c->text.n > 200 ? 200 : (int)c->text.n, (const char *)c->text.p);
+    if (c)
+        return;
+    l->progress = now;
+    if (now - l->active > o->set.idle + 2 * SWEEP)
+        sim_find(o->sim, "idle", "session %.8s was silent for %llu ms and is still there", l->id,
+                 (unsigned long long)((now - l->active) / NSEC_PER_MS));
 }
 
 /* ---- counts ---- */
