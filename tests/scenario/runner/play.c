@@ -16,6 +16,7 @@ unsigned play_line(void)
 
 /* ---- messages ---- */
 
+PRINTF_LIKE(3, 0)
 static void tell(struct play *p, const struct client *c, const char *format, va_list ap)
 {
     char text[4000];
