@@ -22,7 +22,7 @@ PRESETS := dev clang tsan fuzz cover bench
 TARGET_fuzz := fuzzers
 TARGET_bench := benches
 
-.PHONY: all help deps deps-build run demo test tsan cover lint fuzz sim bench format install clean
+.PHONY: all help deps deps-build run demo test tsan torture cover lint fuzz sim bench format install clean
 .PHONY: $(addprefix build-,release $(PRESETS))
 
 all: deps-build build-release ## build build/slipgate and its siblings
@@ -61,6 +61,9 @@ test: deps ## every test; ends with a line "N passed, N failed"
 
 tsan: build-tsan ## the unit tests under ThreadSanitizer
 	@cd build/tsan && setarch -R ctest --output-on-failure --parallel $(JOBS)
+
+torture: build-dev ## unit tests and scripts with every request for memory, and every ask, failing once
+	@cd build/dev && SLIPGATE_TORTURE_FULL=1 ctest --output-on-failure --parallel $(JOBS) --label-regex torture
 
 cover: build-cover ## line coverage of the unit tests, in build/cover/coverage.txt
 	@find build/cover -name '*.gcda' -delete

@@ -57,8 +57,9 @@ if(SLIPGATE_SANITIZE)
     target_link_options(slipgate_flags INTERFACE ${san})
 endif()
 if(SLIPGATE_COVERAGE)
-    # Without optimisation gcc guesses wrongly about what is set.
-    target_compile_options(slipgate_flags INTERFACE --coverage -O0 -Wno-maybe-uninitialized)
+    # Without optimisation gcc guesses wrongly about what is set. Threads count too.
+    target_compile_options(slipgate_flags INTERFACE
+        --coverage -fprofile-update=atomic -O0 -Wno-maybe-uninitialized)
     target_link_options(slipgate_flags INTERFACE --coverage)
 endif()
 if(SLIPGATE_FUZZ)
@@ -102,6 +103,22 @@ function(slipgate_unit_test module)
     target_link_libraries(t_${module} PRIVATE ${ARGN} PkgConfig::CMOCKA slipgate_flags)
     add_test(NAME ${module} COMMAND t_${module})
     set_tests_properties(${module} PROPERTIES TIMEOUT 120)
+endfunction()
+
+# slipgate_torture(MODULE...): runs t_MODULE again and again, each time with another request for memory
+# failing (tests/unit/torture.c). A choice of them in each run of the tests, all of them in `make
+# torture`.
+function(slipgate_torture)
+    foreach(module ${ARGN})
+        get_target_property(sources t_${module} SOURCES)
+        if(NOT sources MATCHES "alloc_fault\\.c")
+            slipgate_alloc_faults(t_${module})
+        endif()
+        target_sources(t_${module} PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit/torture.c)
+        add_test(NAME torture_${module} COMMAND t_${module})
+        set_tests_properties(torture_${module} PROPERTIES TIMEOUT 600 LABELS torture
+            ENVIRONMENT SLIPGATE_TORTURE=1)
+    endforeach()
 endfunction()
 
 # slipgate_fuzz_target(NAME libs...): f_NAME from f_NAME.c; corpus in corpus/NAME beside it.

@@ -162,6 +162,7 @@ static void a_walk_meets_each_live_object_once_in_order(void **state)
     assert_null(slots_next(&s, &at, NULL));
     for (uint32_t i = 0; i < 300; i++) {
         x = slots_add(&s, &r[i]);
+        assert_non_null(x);
         *x = i;
     }
     for (uint32_t i = 0; i < 300; i++)

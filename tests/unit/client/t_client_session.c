@@ -183,6 +183,7 @@ static void test_line_limit(void **state)
     (void)state;
     struct fixture *f = connected();
     char *line = malloc(8192 + 2);
+    assert_non_null(line);
     memset(line, 'x', 8192);
     memcpy(line, "{\"command\":\"N", 13);
     memcpy(line + 8190, "\"}\n", 4);

@@ -61,6 +61,7 @@ static int set(struct fixture *f, const char *key, const char *text, enum config
 static void expect_why(struct fixture *f, const char *text)
 {
     (void)buf_append_byte(&f->why, '\0');
+    assert_false(f->why.failed);
     assert_string_equal((char *)f->why.p, text);
 }
 

@@ -86,6 +86,7 @@ static void reopen(struct fixture *x, size_t queue, size_t backlog_cells, size_t
 {
     struct egress_cfg cfg = {queue, backlog_cells * CELL_BYTES, pack};
     egress_destroy(x->e);
+    x->e = NULL;
     assert_int_equal(egress_create(&x->e, &cfg, &x->sink, &x->entropy), 0);
 }
 

@@ -287,6 +287,7 @@ static void bad_words_are_named(void **state)
         if (exempt_parse(&e, text, &why) != E_FORMAT)
             fail_msg("\"%s\" was taken", rows[i]);
         size_t n = strcspn(rows[i], " ");
+        assert_false(why.failed);
         assert_non_null(memmem(why.p, why.n, rows[i], n));
         assert_true(e.loopback && !e.private && e.nets_n == 7); /* untouched */
         buf_fini(&why);

@@ -53,7 +53,7 @@ static void assert_broken(struct fixture *x, const char *what)
     struct buf why;
     buf_init(&why, 256);
     int rc = racing_ops.check(x->f->svc, &why);
-    if (rc >= 0 || !memmem(why.p, why.n, what, strlen(what)))
+    if (rc >= 0 || why.failed || !memmem(why.p, why.n, what, strlen(what)))
         fail_msg("wanted \"%s\", got %d \"%.*s\"", what, rc, (int)why.n, (const char *)why.p);
     buf_fini(&why);
 }

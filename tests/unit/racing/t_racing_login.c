@@ -482,7 +482,9 @@ static void passwords_and_keys_leave_no_trace(void **state)
     say(&p, "{'command':'NAME','name':'ann','password':'correct horse battery',"
             "'udpAead':['aes-256-cbc-hmac-sha256']}");
     (void)listen_to(&p, line);
-    assert_int_equal(sscanf(strstr(line, "\"s2c\":\""), "\"s2c\":\"%128[^\"]", key), 1);
+    const char *s2c = strstr(line, "\"s2c\":\"");
+    assert_non_null(s2c);
+    assert_int_equal(sscanf(s2c, "\"s2c\":\"%128[^\"]", key), 1);
     assert_int_equal(alloc_secret_leaks(), 0);
     const struct buf *out = &((struct racing *)(void *)f->svc)->out; /* where replies are written */
     assert_null(memmem(out->p, out->cap, key, 80));
