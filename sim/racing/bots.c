@@ -86,17 +86,19 @@ static void fill(struct entropy *e, void *to, size_t n)
 
 /* ---- all ---- */
 
-/* Most have an address of their own; some share one, as behind a router; some are on IPv6. */
+/* Most have an address of their own; some share one, as behind a router; some are on IPv6, some in
+ * the server's own network, which limits may spare. */
 static void pick_ip(struct bots *all, enum bot_role role, char ip[48])
 {
     struct sim *s = all->sim;
     uint32_t n = all->n + 1;
-    if (sim_below(s, CHANCE_BOTS, 5) == 0)
-        (void)snprintf(ip, 48, "192.0.2.%u", 1 + (unsigned)sim_below(s, CHANCE_BOTS, 4));
-    else if (sim_below(s, CHANCE_BOTS, 6) == 0)
-        (void)snprintf(ip, 48, "2001:db8:%x::%x", n, n);
-    else
-        (void)snprintf(ip, 48, "10.%u.%u.%u", (unsigned)role + 1, n / 250, n % 250 + 1);
+    switch (sim_below(s, CHANCE_BOTS, 10)) {
+    case 0:
+    case 1: (void)snprintf(ip, 48, "192.0.2.%u", 1 + (unsigned)sim_below(s, CHANCE_BOTS, 4)); break;
+    case 2: (void)snprintf(ip, 48, "2001:db8:%x::%x", n, n); break;
+    case 3: (void)snprintf(ip, 48, "10.%u.%u.%u", (unsigned)role + 1, n / 250, n % 250 + 1); break;
+    default: (void)snprintf(ip, 48, "198.18.%u.%u", n / 250, n % 250 + 1);
+    }
 }
 
 static int add(struct bots *all, enum bot_role role)

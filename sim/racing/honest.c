@@ -77,6 +77,9 @@ static void log_in(struct honest *h)
     bool at_once = bot_below(&h->b, 6) != 0;
     honest_mood_set(h, MOOD_LOGIN);
     (void)honest_ask(h, ASK_NAME, h->as->name, at_once ? h->as->password : "");
+    /* Without waiting: the answers come in order all the same. */
+    for (uint64_t i = bot_below(&h->b, 4) ? 0 : 1 + bot_below(&h->b, 3); i > 0; i--)
+        (void)honest_ask(h, i % 2 ? ASK_PING : ASK_INFO, NULL, NULL);
     bot_after_ms(&h->b, 60000);
 }
 

@@ -36,7 +36,7 @@ static void batch(struct honest *h)
     static const enum request kinds[] = {ASK_PING, ASK_INFO, ASK_LIST, ASK_PING, ASK_PLAYERS};
     size_t n = 1 + (size_t)bot_below(&h->b, ARRAY_LEN(kinds));
     if (!h->b.library)
-        (void)talk_batch(&h->talk, kinds, n);
+        (void)talk_batch(&h->talk, kinds, n, bot_below(&h->b, 2));
 }
 
 /* Goes without a word, or ends its direction and reads on. */

@@ -156,7 +156,7 @@ static void glut(struct rogue *r)
         peer_stall(r->b.sim, r->b.peer, (1 + bot_below(&r->b, 30)) * NSEC_PER_S);
     for (int i = 0; i < 12; i++) {
         if (how == 0)
-            (void)talk_batch(&r->talk, lists, ARRAY_LEN(lists));
+            (void)talk_batch(&r->talk, lists, ARRAY_LEN(lists), false);
         else if (how == 1 || !victim)
             (void)talk_ask(&r->talk, ASK_RELAY, r->b.id, text);
         else

@@ -141,20 +141,25 @@ bool talk_ask(struct talk *t, enum request kind, const char *a, const char *b)
     return true;
 }
 
-bool talk_batch(struct talk *t, const enum request *kinds, size_t n)
+bool talk_batch(struct talk *t, const enum request *kinds, size_t n, bool as_lines)
 {
     char text[1000] = "{\"command\":\"BATCH\",\"messages\":[";
-    size_t at = strlen(text);
+    size_t at = as_lines ? 0 : strlen(text);
     if (!t->open || t->bye || t->n + n > TALK_PENDING_MAX)
         return false;
     for (size_t i = 0; i < n && at + 100 < sizeof text; i++) {
         (void)push(t, kinds[i], asks[kinds[i]].mask);
-        if (i)
+        if (i && !as_lines)
             text[at++] = ',';
         at += talk_line(t, kinds[i], "", "", text + at, sizeof text - at - 4);
+        if (as_lines)
+            text[at++] = '\n';
     }
-    memcpy(text + at, "]}\n", 3);
-    peer_send(t->bot->sim, t->bot->peer, span_of(text, at + 3));
+    if (!as_lines) {
+        memcpy(text + at, "]}\n", 3);
+        at += 3;
+    }
+    peer_send(t->bot->sim, t->bot->peer, span_of(text, at));
     return true;
 }
 

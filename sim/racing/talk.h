@@ -98,8 +98,8 @@ void talk_dgram(struct talk *, struct span);
 /* What an ask is about: NAME: name, password ("" for none); AUTH: password; CREATE: name; JOIN:
  * room; RELAY: target, text. False: too much is pending. */
 bool talk_ask(struct talk *, enum request, const char *a, const char *b);
-/* Several asks of one word each in a BATCH. */
-bool talk_batch(struct talk *, const enum request *, size_t n);
+/* Several asks of one word each, in a BATCH or as lines that leave together. */
+bool talk_batch(struct talk *, const enum request *, size_t n, bool as_lines);
 /* A text as it is, LF and all, that is to be answered by one of mask (0: by nothing). */
 bool talk_odd(struct talk *, struct span, unsigned mask);
 /* Sends a datagram: the text in the session's form, or wrapped in gzip before. */
