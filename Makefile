@@ -22,7 +22,7 @@ PRESETS := dev clang tsan fuzz cover bench
 TARGET_fuzz := fuzzers
 TARGET_bench := benches
 
-.PHONY: all help deps deps-build run demo test tsan torture cover lint fuzz sim bench format install clean
+.PHONY: all help deps deps-build run demo test tsan torture cover soak lint fuzz sim bench format install clean
 .PHONY: $(addprefix build-,release $(PRESETS))
 
 all: deps-build build-release ## build build/slipgate and its siblings
@@ -59,13 +59,21 @@ demo: all ## a server with 20 bots racing, until interrupted
 test: deps ## every test; ends with a line "N passed, N failed"
 	@JOBS='$(JOBS)' $(PYTHON) scripts/run-tests
 
-tsan: build-tsan ## the unit tests under ThreadSanitizer
+tsan: build-tsan ## what has threads under ThreadSanitizer: unit tests, and the server under a crowd
 	@cd build/tsan && setarch -R ctest --output-on-failure --parallel $(JOBS)
+	@SLIPGATE_BIN=build/tsan/slipgate SLIPGATE_SLOWNESS=3 setarch -R \
+	    $(PYTHON) -m pytest -q -m tsan tests/scenario/soak
+
+soak: export SOAK_SECONDS = $(if $(filter file,$(origin S)),600,$(S))
+soak: build-release ## a crowd that comes and goes for S=600 seconds; memory as CSV and PNG in build/soak
+	@scripts/bootstrap.sh soak
+	@SLIPGATE_BIN=build/slipgate $(PYTHON) -m pytest -q -s -m soak tests/scenario/soak
 
 torture: build-dev ## unit tests and scripts with every request for memory, and every ask, failing once
 	@cd build/dev && SLIPGATE_TORTURE_FULL=1 ctest --output-on-failure --parallel $(JOBS) --label-regex torture
 
-cover: build-cover ## line coverage of the unit tests, in build/cover/coverage.txt
+cover: build-cover ## lines and branches that ctest reaches, in build/cover/coverage.txt
+	@scripts/bootstrap.sh cover
 	@find build/cover -name '*.gcda' -delete
 	@cd build/cover && ctest --output-on-failure --parallel $(JOBS); \
 	    tests=$$?; cd ../.. && $(PYTHON) scripts/coverage build/cover && exit $$tests

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs the Debian 12 packages that are missing: scripts/bootstrap.sh [build|all]
-# "build" is what building and running need, "all" (the default) adds tests and checks. When nothing
-# is missing it only asks dpkg, which takes milliseconds; sudo is asked for only when something is.
+# Installs the Debian 12 packages that are missing: scripts/bootstrap.sh [build|all|soak|cover]
+# "build" is what building and running need, "all" (the default) adds tests and checks, "soak" and
+# "cover" what only those targets need besides. When nothing is missing it only asks dpkg, which
+# takes milliseconds; sudo is asked for only when something is.
 set -eu
 
 build='gcc libc6-dev make cmake ninja-build pkg-config
@@ -14,8 +15,10 @@ all="$build
 case ${1:-all} in
 build) wanted=$build ;;
 all) wanted=$all ;;
+soak) wanted="$all gnuplot-nox" ;;
+cover) wanted="$all gcovr" ;;
 *)
-    echo "usage: scripts/bootstrap.sh [build|all]" >&2
+    echo "usage: scripts/bootstrap.sh [build|all|soak|cover]" >&2
     exit 2
     ;;
 esac
