@@ -23,8 +23,6 @@
 
 #define DEADLINE_S 20
 
-extern char **environ;
-
 nsec live_clock(void)
 {
     struct timespec t;

@@ -10,13 +10,14 @@
 
 bool parse_fail(struct parser *in, const char *format, ...)
 {
-    va_list ap;
     char text[600];
+    va_list ap;
     if (in->failed)
         return false;
     va_start(ap, format);
-    (void)vsnprintf(text, sizeof text, format, ap);
+    int n = vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
+    CHECK(n >= 0);
     (void)buf_printf(in->why, "%s:%u: %s", in->s->path, in->line, text);
     in->failed = true;
     return false;

@@ -553,7 +553,8 @@ static void parse_fault(struct parser *in)
                          (int)w.n, (const char *)w.p);
         return;
     }
-    x->m = (uint64_t)(choice(in, "how it fails", hows, ARRAY_LEN(hows)) + 1);
+    int how = choice(in, "how it fails", hows, ARRAY_LEN(hows));
+    x->m = how < 0 ? 0 : (uint64_t)how + 1;
     x->times = at_end(in) ? 1 : number(in, next_word(in), "how often", 1, 1000000);
 }
 

@@ -1,18 +1,13 @@
 #include "play.h"
 
+#include "runner.h"
+
 #include "base/check.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static unsigned current_line; /* for crash messages alone */
-
-unsigned play_line(void)
-{
-    return current_line;
-}
 
 /* ---- messages ---- */
 
@@ -363,7 +358,7 @@ static bool play_steps(struct play *p, size_t from, size_t n)
     for (size_t i = from; i < from + n; i++) {
         const struct step *x = &p->script->steps[i];
         p->at = x;
-        current_line = x->line;
+        crash_line(x->line);
         if (++p->steps > PLAY_STEPS_MAX)
             return play_wrong(p, NULL, "a script plays at most %u steps", PLAY_STEPS_MAX);
         if (!world_step(p, x))
@@ -420,6 +415,6 @@ struct result play(const struct script *s, struct back *b, bool soft, struct buf
     struct result r = {ok, p.steps, p.skipped, p.misses};
     buf_fini(&end);
     play_fini(&p);
-    current_line = 0;
+    crash_line(0);
     return r;
 }

@@ -56,9 +56,6 @@ struct result {
  * latest lines of the client concerned. */
 struct result play(const struct script *, struct back *, bool soft, struct buf *why);
 
-/* The line that is being played, for messages about a crash; 0 for none. */
-unsigned play_line(void);
-
 /* ---- between play.c and play_client.c ---- */
 
 /* Says what failed at the present step. c may be NULL. Returns p->soft: whether to go on. */

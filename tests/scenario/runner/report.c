@@ -24,18 +24,30 @@ double clock_s(void)
 /* ---- crashes ---- */
 
 static char context[400];
+static size_t context_n;
+static volatile sig_atomic_t line;
 
 void crash_context(const char *script, const char *more)
 {
-    (void)snprintf(context, sizeof context, "%s%s%s", script, *more ? ", " : "", more);
+    int n = snprintf(context, sizeof context, "converse: it was playing %s%s%s, line ", script,
+                     *more ? ", " : "", more);
+    context_n = n < 0 ? 0 : (size_t)n < sizeof context ? (size_t)n : sizeof context - 1;
+}
+
+void crash_line(unsigned at)
+{
+    line = (sig_atomic_t)at;
 }
 
 static void say_context(void)
 {
-    char text[500];
-    int n =
-        snprintf(text, sizeof text, "converse: it was playing %s, line %u\n", context, play_line());
-    if (n > 0 && context[0] && write(STDERR_FILENO, text, (size_t)n) < 0)
+    char number[12];
+    size_t n = sizeof number;
+    number[--n] = '\n';
+    for (int left = line; n > 0 && (left > 0 || n == sizeof number - 1); left /= 10)
+        number[--n] = (char)('0' + left % 10);
+    if (context_n && write(STDERR_FILENO, context, context_n) > 0 &&
+        write(STDERR_FILENO, number + n, sizeof number - n) < 0)
         return;
 }
 
@@ -53,8 +65,6 @@ void crash_watch(void)
     if (__sanitizer_set_death_callback)
         __sanitizer_set_death_callback(say_context);
     (void)signal(SIGABRT, on_abort);
-    if (!__sanitizer_set_death_callback)
-        (void)signal(SIGSEGV, SIG_DFL);
 }
 
 /* ---- results ---- */

@@ -38,6 +38,7 @@ int report_close(struct report *, double seconds);
 double clock_s(void);
 /* Says where it was when the process aborts or a sanitizer ends it. */
 void crash_context(const char *script, const char *more);
+void crash_line(unsigned at);
 void crash_watch(void);
 
 #endif
