@@ -388,7 +388,9 @@ void node_socket_full(struct sim *s, size_t room, nsec how_long)
 {
     if (!s->node->f)
         return;
-    fake_socket_room(s->node->f, room);
+    /* One that is full already has no room again before it is writable. */
+    if (s->node->f->sink_room > room)
+        fake_socket_room(s->node->f, room);
     sim_after(s, &s->node->full, how_long);
 }
 
@@ -590,6 +592,11 @@ bool sim_node_view(const struct sim *s, struct service_view *ret)
 bool sim_node_socket_full(const struct sim *s)
 {
     return s->node->f && s->node->f->sink_room == 0;
+}
+
+bool sim_node_socket_waits(const struct sim *s)
+{
+    return s->node->f && s->node->f->writable_wanted;
 }
 
 size_t sim_node_unsent(const struct sim *s, uint64_t link)

@@ -24,7 +24,8 @@ void sim_node_text(const struct sim *, struct buf *);
 /* ---- for oracles ---- */
 
 bool sim_node_view(const struct sim *, struct service_view *ret); /* false: no process */
-bool sim_node_socket_full(const struct sim *); /* it takes not one datagram more */
+bool sim_node_socket_full(const struct sim *);  /* it takes not one datagram more */
+bool sim_node_socket_waits(const struct sim *); /* some wait until it does */
 /* What was said to the link's peer and is not on its way yet. */
 size_t sim_node_unsent(const struct sim *, uint64_t link);
 

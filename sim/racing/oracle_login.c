@@ -150,6 +150,10 @@ static void recognise(struct racing_oracle *o, struct o_chain *c, struct span pa
             sim_find(o->sim, "login", "a password of nobody is asked about for %.*s", c->name_n,
                      c->name);
     }
+    /* Two of one name and password could be each other's, and their addresses with them. */
+    for (uint32_t i = 0; i < o->chains_n; i++)
+        if (&o->chains[i] != c && is_name(&o->chains[i], span_of(c->name, c->name_n)))
+            c->twin = o->chains[i].twin = true;
     c->sure = true;
     c->password_known = true;
     c->password_n = password.n < sizeof c->password ? password.n : sizeof c->password;
@@ -160,12 +164,13 @@ static void at_work_judge(struct racing_oracle *o, const struct o_chain *c)
 {
     uint8_t a[16], b[16];
     uint32_t n = 0;
-    if (exempt_has(&o->set.exempt, &c->peer) || o->ever_short)
+    if (c->twin || exempt_has(&o->set.exempt, &c->peer) || o->ever_short)
         return;
     addr_limit_key(&c->peer, a);
     for (uint32_t i = 0; i < o->chains_n; i++) {
         addr_limit_key(&o->chains[i].peer, b);
-        n += o->chains[i].sure && !o->chains[i].finished && memcmp(a, b, sizeof a) == 0;
+        n += o->chains[i].sure && !o->chains[i].twin && !o->chains[i].finished &&
+             memcmp(a, b, sizeof a) == 0;
     }
     if (n > AT_WORK_MAX)
         o_suspect(o, "resources", "%u logins of one address are worked on at once", (unsigned)n);

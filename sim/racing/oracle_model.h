@@ -202,7 +202,7 @@ struct o_chain { /* the asks of one login */
     bool sure;      /* the owner is beyond doubt */
     bool waiting;   /* an answer is outstanding */
     bool before_drain, retried, replied, asked_on, verified, finished, cancelled, unknown_name,
-        looked_at;
+        looked_at, twin;
     enum ask_kind stage;
     bool rehash;        /* MAKE for a record that is to be replaced */
     bool may_ask;       /* something may follow the last answer */

@@ -296,7 +296,7 @@ void o_relay_settle(struct racing_oracle *o)
                       (const char *)o->texts[d->text].bytes);
         text_drop(o, d->text);
     }
-    if (!full && o->late_n)
+    if (o->late_n && !full && !sim_node_socket_waits(o->sim))
         o_relay_forget(o);
     o->dues_n = o->call_senders_n = 0;
     o->dgrams_sent = false;
