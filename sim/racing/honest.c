@@ -30,6 +30,19 @@ void honest_drive(struct honest *h)
     talk_send(&h->talk, span_of(text, n), bot_below(&h->b, 8) == 0);
 }
 
+/* Until false, what it asks leaves in one piece. */
+static void hold(struct honest *h, bool holds)
+{
+    if (h->b.library) {
+        h->lib.holds = holds;
+        library_time(&h->lib);
+    } else if (holds) {
+        talk_hold(&h->talk);
+    } else {
+        talk_release(&h->talk);
+    }
+}
+
 static enum seal_kind form(const struct honest *h)
 {
     return h->b.library ? library_form(&h->lib) : h->talk.form;
@@ -76,10 +89,12 @@ static void log_in(struct honest *h)
 {
     bool at_once = bot_below(&h->b, 6) != 0;
     honest_mood_set(h, MOOD_LOGIN);
+    hold(h, bot_below(&h->b, 2));
     (void)honest_ask(h, ASK_NAME, h->as->name, at_once ? h->as->password : "");
     /* Without waiting: the answers come in order all the same. */
     for (uint64_t i = bot_below(&h->b, 4) ? 0 : 1 + bot_below(&h->b, 3); i > 0; i--)
         (void)honest_ask(h, i % 2 ? ASK_PING : ASK_INFO, NULL, NULL);
+    hold(h, false);
     bot_after_ms(&h->b, 60000);
 }
 

@@ -164,6 +164,28 @@ static void glut(struct rogue *r)
     }
 }
 
+/* An accomplice stops reading; what he is sent has to go somewhere. */
+static void drown(struct rogue *r)
+{
+    const struct rules *rules = &racing_sim(r->b.sim)->rules;
+    size_t n = rules->relay_max + 200 < rules->line_max ? rules->relay_max : rules->line_max - 200;
+    struct bot *to = bots_any(r->b.all, &r->b);
+    if (!to || to->role == BOT_HONEST || n < 1000 || r->talk.n || !r->talk.authenticated)
+        return;
+    char *text = mem_zalloc(n + 1, 1), *line = mem_zalloc(n + 200, 1);
+    if (text && line) {
+        memset(text, 'x', n);
+        peer_stall(r->b.sim, to->peer, 20 * NSEC_PER_S);
+        for (size_t i = 0; i < 600000 / n && i < 150; i++) {
+            size_t at = talk_line(&r->talk, ASK_RELAY, to->id, text, line, n + 199);
+            line[at++] = '\n';
+            (void)talk_odd(&r->talk, span_of(line, at), SAYS_RELAY_OK | SAYS_ERROR);
+        }
+    }
+    mem_free(text);
+    mem_free(line);
+}
+
 static void take_rooms(struct rogue *r)
 {
     for (int i = 0; i < 5; i++)
@@ -199,7 +221,7 @@ static void back_and_forth(struct rogue *r)
 
 static void (*const attacks[])(struct rogue *) = {
     forge, forge, forge,   replay, replay, tamper,     tamper, noise,     gzip_bomb,      guess,
-    guess, guess, endless, glut,   glut,   take_rooms, sit,    json_bomb, back_and_forth,
+    guess, guess, endless, glut,   glut,   take_rooms, sit,    json_bomb, back_and_forth, drown,
 };
 
 static void act(struct rogue *r)

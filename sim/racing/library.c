@@ -17,7 +17,7 @@ static uint64_t now_us(const struct library *l)
 static void settle(struct library *l)
 {
     struct span out;
-    while (l->open && l->s.phase != SGC_ENDED && (out = sgc_session_out(&l->s)).n) {
+    while (l->open && !l->holds && l->s.phase != SGC_ENDED && (out = sgc_session_out(&l->s)).n) {
         peer_send(l->bot->sim, l->bot->peer, out);
         sgc_session_sent(&l->s, out.n);
     }
@@ -39,14 +39,18 @@ static void settle(struct library *l)
     sim_at(l->bot->sim, &l->timer, due > UINT64_MAX / 1000 ? NSEC_NEVER : due * 1000 + 1000);
 }
 
-static void on_timer(struct sim *s, struct sim_timer *t)
+void library_time(struct library *l)
 {
-    (void)s;
-    struct library *l = CONTAINER_OF(t, struct library, timer);
     if (!l->open)
         return;
     sgc_session_time(&l->s, now_us(l));
     settle(l);
+}
+
+static void on_timer(struct sim *s, struct sim_timer *t)
+{
+    (void)s;
+    library_time(CONTAINER_OF(t, struct library, timer));
 }
 
 /* ---- what it tells ---- */
@@ -249,6 +253,7 @@ void library_begin(struct library *l, enum udp_wish wish, bool pack)
                    racing_sim(l->bot->sim)->rules.secret);
     l->bot->id[0] = '\0';
     l->open = true;
+    l->holds = false;
     sgc_session_begin(&l->s, now_us(l));
 }
 

@@ -12,6 +12,7 @@ struct library {
     struct sgc_session s;
     struct sim_timer timer; /* the session's deadlines */
     bool open, made;
+    bool holds; /* what is asked leaves together, when it is set back and library_time called */
 };
 
 /* E_NOMEM. */
@@ -23,6 +24,8 @@ void library_bytes(struct library *, struct span);
 void library_dgram(struct library *, struct span);
 /* As talk_ask. False: it would not take the request. */
 bool library_ask(struct library *, enum request, const char *a, const char *b);
+/* Sends what is due, and what was held. */
+void library_time(struct library *);
 /* Says this message in a datagram. */
 void library_drive(struct library *, const struct drive *);
 enum seal_kind library_form(const struct library *);

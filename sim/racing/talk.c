@@ -27,6 +27,7 @@ void talk_init(struct talk *t, struct bot *b, const struct listener *to)
 {
     *t = (struct talk){.bot = b, .to = to};
     buf_init(&t->in, TALK_LINE_MAX);
+    buf_init(&t->held, TALK_LINE_MAX);
 }
 
 static void close_udp(struct talk *t)
@@ -43,13 +44,15 @@ void talk_fini(struct talk *t)
 {
     close_udp(t);
     buf_fini(&t->in);
+    buf_fini(&t->held);
 }
 
 void talk_begin(struct talk *t)
 {
     close_udp(t);
     buf_clear(&t->in);
-    t->loose = t->authenticated = t->second = t->bye = false;
+    buf_clear(&t->held);
+    t->loose = t->authenticated = t->second = t->bye = t->holds = false;
     t->head = t->n = 0;
     t->open = true;
     t->bot->id[0] = '\0';
@@ -65,6 +68,26 @@ void talk_end(struct talk *t)
 }
 
 /* ---- asking ---- */
+
+static void say(struct talk *t, struct span bytes)
+{
+    if (!t->holds)
+        peer_send(t->bot->sim, t->bot->peer, bytes);
+    else
+        (void)buf_append_span(&t->held, bytes);
+}
+
+void talk_hold(struct talk *t)
+{
+    t->holds = true;
+}
+
+void talk_release(struct talk *t)
+{
+    t->holds = false;
+    say(t, buf_span(&t->held));
+    buf_clear(&t->held);
+}
 
 static bool push(struct talk *t, enum request kind, unsigned mask)
 {
@@ -137,7 +160,7 @@ bool talk_ask(struct talk *t, enum request kind, const char *a, const char *b)
     note(t, kind, a);
     size_t n = talk_line(t, kind, a, b, line, sizeof line - 1);
     line[n++] = '\n';
-    peer_send(t->bot->sim, t->bot->peer, span_of(line, n));
+    say(t, span_of(line, n));
     return true;
 }
 
@@ -159,7 +182,7 @@ bool talk_batch(struct talk *t, const enum request *kinds, size_t n, bool as_lin
         memcpy(text + at, "]}\n", 3);
         at += 3;
     }
-    peer_send(t->bot->sim, t->bot->peer, span_of(text, at));
+    say(t, span_of(text, at));
     return true;
 }
 
@@ -168,7 +191,7 @@ bool talk_odd(struct talk *t, struct span text, unsigned mask)
     if (!t->open || t->bye || (mask && !push(t, ASK_ODD, mask)))
         return false;
     if (text.n)
-        peer_send(t->bot->sim, t->bot->peer, text);
+        say(t, text);
     return true;
 }
 

@@ -79,6 +79,8 @@ struct talk {
     enum udp_wish wish;
     bool pack;
     struct buf in;
+    struct buf held; /* lines that will leave together */
+    bool holds;
     struct pending pending[TALK_PENDING_MAX];
     uint32_t head, n;
     nsec waits_since; /* the first of them is the first */
@@ -94,6 +96,10 @@ void talk_begin(struct talk *); /* a connection is up */
 void talk_end(struct talk *);   /* it is down */
 void talk_bytes(struct talk *, struct span);
 void talk_dgram(struct talk *, struct span);
+
+/* From hold to release, what is asked leaves in one piece. */
+void talk_hold(struct talk *);
+void talk_release(struct talk *);
 
 /* What an ask is about: NAME: name, password ("" for none); AUTH: password; CREATE: name; JOIN:
  * room; RELAY: target, text. False: too much is pending. */
