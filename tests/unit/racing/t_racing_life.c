@@ -3,9 +3,9 @@
  * "Endings"). */
 #include "talk.h"
 
-#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "games/racing/racing.h"
+#include "sim/alloc_fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -554,6 +554,22 @@ static void memory_is_given_back(void **state)
     assert_int_equal(alloc_live_blocks(), 0);
 }
 
+/* A process that ends at once does not wait for anybody; the address sanitizer sees what is left.
+ */
+static void it_may_end_with_players_in_it(void **state)
+{
+    (void)state;
+    struct fake *f = SERVE(NULL);
+    struct player in_room, in_lobby, nobody;
+    char room[33];
+    enter_as(f, &in_room, "in room");
+    create_room(&in_room, room);
+    enter_as(f, &in_lobby, "in lobby");
+    enter(f, &nobody, HERE);
+    assert_int_equal(fake_view(f).sessions, 3);
+    fake_crash(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -575,6 +591,7 @@ int main(void)
         cmocka_unit_test(listeners_by_configuration),
         cmocka_unit_test(what_is_shown),
         cmocka_unit_test(memory_is_given_back),
+        cmocka_unit_test(it_may_end_with_players_in_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
