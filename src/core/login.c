@@ -328,7 +328,7 @@ static bool on_found(struct logins *l, struct login *g, const struct answer *a, 
         return ask_decoy(l, g, now, ret);
     if (unusable(g))
         return finish(l, g, LOGIN_PASSWORD_UNUSABLE, now, ret);
-    if (g->password_n < l->policy.password_min)
+    if (g->password_n == 0 || g->password_n < l->policy.password_min)
         return finish(l, g, LOGIN_PASSWORD_SHORT, now, ret);
     return go_on(l, g, ask_make(l, g, MAKE), now, ret);
 }

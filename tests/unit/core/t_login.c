@@ -254,6 +254,12 @@ static void short_passwords(void **state)
     logins_set_policy(x->s->logins, &x->policy);
     assert_int_equal(login(x, "new", "abc"), LOGIN_PASSWORD_SHORT);
     assert_null(account(x, "new"));
+    x->policy.password_min = 0;
+    logins_set_policy(x->s->logins, &x->policy);
+    assert_int_equal(login(x, "new", ""), LOGIN_PASSWORD_SHORT); /* no account without any */
+    assert_null(account(x, "new"));
+    x->policy.password_min = 4;
+    logins_set_policy(x->s->logins, &x->policy);
     assert_int_equal(login(x, "new", "abcd"), LOGIN_CREATED);
     /* Accepted elsewhere under a lower minimum: told only to who knows it. */
     assert_int_equal(login(x, "old", "abc"), LOGIN_PASSWORD_SHORT);
