@@ -137,6 +137,7 @@ static void make_items(struct span *in, struct app *a)
     for (size_t i = 0; i < ITEMS; i++) {
         struct item *t = &a->items[i];
         snprintf(t->id, sizeof t->id, "id-%zu-%x", i, fuzz_byte(in));
+        t->name[0] = '\0';
         for (size_t k = fuzz_below(in, 6); k > 0; k--) {
             uint8_t b = fuzz_byte(in);
             char c[2] = {(char)(b % 94 + 33), '\0'};
