@@ -232,6 +232,7 @@ static void load_settings(struct racing_oracle *o, const struct config *c)
     struct o_settings *s = &o->set;
     struct buf why;
     *s = (struct o_settings){
+        .since = o_now(o),
         .idle = number(c, "racing.idle_timeout_s") * NSEC_PER_S,
         .room_size = number(c, "racing.room_size"),
         .max_rooms = number(c, "racing.max_rooms"),

@@ -35,6 +35,7 @@ struct o_rate { /* so many a second, and so many at once */
 };
 
 struct o_settings {
+    nsec since; /* it is in force */
     nsec idle;
     uint32_t room_size, max_rooms, name_max, password_min, line_max, relay_max;
     bool room_events, start_reply, fold, relay_room_only, require_aead, any_address;

@@ -88,7 +88,9 @@ static void waiting_judge(struct racing_oracle *o, struct o_link *l)
     if (c)
         return;
     l->progress = now;
-    if (now - l->active > o->set.idle + 2 * SWEEP)
+    /* A shorter time that has just been configured is looked at with the next sweep. */
+    nsec end = l->active + o->set.idle;
+    if (now > (end > o->set.since ? end : o->set.since) + 2 * SWEEP)
         sim_find(o->sim, "idle", "session %.8s was silent for %llu ms and is still there", l->id,
                  (unsigned long long)((now - l->active) / NSEC_PER_MS));
 }
