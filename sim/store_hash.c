@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define WORKERS    2u
 #define QUEUE_MAX  128u
@@ -65,7 +66,9 @@ static const char *record_read(const struct password_record *r, uint64_t *salt)
     if (r->n != SCHEME_N + SALT_N + 1 + SALT_N)
         return NULL;
     memcpy(hex, r->text + SCHEME_N, SALT_N);
-    if (sscanf(hex, "%16" SCNx64, salt) != 1)
+    char *end;
+    *salt = strtoull(hex, &end, 16);
+    if (*end != '\0')
         return NULL;
     if (memcmp(r->text, OLD, SCHEME_N) == 0)
         return OLD;
