@@ -110,7 +110,7 @@ static const char *shown(struct span s, char to[48])
 {
     size_t n = s.n < 40 ? s.n : 40;
     for (size_t i = 0; i < n; i++)
-        to[i] = s.p[i] < ' ' || s.p[i] > '~' ? '?' : (char)s.p[i];
+        to[i] = (char)(s.p[i] < ' ' || s.p[i] > '~' ? '?' : s.p[i]);
     (void)snprintf(to + n, 48 - n, "%s", s.n > n ? "..." : "");
     return to;
 }
@@ -278,7 +278,7 @@ int slipgate_link_check(const char *link, char *why, size_t cap)
     if (!link)
         return SLIPGATE_E_ARGUMENT;
     int rc = sgc_profile_read(&p, link, why ? why : unwanted, why ? cap : sizeof unwanted);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     uint64_t up = longest_us(&p.up), down = longest_us(&p.down);
     return (int)((up > down ? up : down) / 1000 + 1);

@@ -788,7 +788,8 @@ static void test_datagrams_reach_the_application(void **state)
                          "\"rotation\":{\"x\":0,\"y\":0,\"z\":0,\"w\":1}}\n");
     datagram[40] ^= 1;
     sgc_session_datagram(&f->s, span_of(datagram, sizeof datagram), SGC_ARRIVED);
-    sgc_session_datagram(&f->s, SPAN_LIT("{\"command\":\"UPDATE\",\"sessionId\":\"x\"}\n"), SGC_ARRIVED);
+    sgc_session_datagram(&f->s, SPAN_LIT("{\"command\":\"UPDATE\",\"sessionId\":\"x\"}\n"),
+                         SGC_ARRIVED);
     sgc_session_datagram(&f->s, SPAN_NULL, SGC_ARRIVED);
     assert_record(&f->r, "");
     assert_int_equal(f->s.stats.datagrams_in, 4);

@@ -83,7 +83,10 @@ static void test_probabilities_out_of_range(void **state)
     assert_int_equal(feed((struct impair_profile){.loss = 1}, 1, 1).arrived, 0);
     assert_int_equal(feed((struct impair_profile){.loss = 7}, 1, 1).arrived, 0);
     assert_int_equal(feed((struct impair_profile){.loss = -1}, 1, 1).arrived, MANY);
-    struct impair_profile odd = {.loss = NAN, .duplicate = NAN, .reorder = NAN, .burst_enter = NAN};
+    struct impair_profile odd = {.loss = (double)NAN,
+                                 .duplicate = (double)NAN,
+                                 .reorder = (double)NAN,
+                                 .burst_enter = (double)NAN};
     assert_int_equal(feed(odd, 1, 1).copies, MANY);
     assert_int_equal(feed((struct impair_profile){.duplicate = 2}, 1, 1).copies, 2 * MANY);
 }
