@@ -255,6 +255,7 @@ static void load_settings(struct racing_oracle *o, const struct config *c)
         .strangers = o_rate_of(config_int(c, "racing.strangers_per_s"),
                                config_int(c, "racing.strangers_per_s")),
     };
+    o->set_at = o_now(o);
     const char *secret = config_text(c, "racing.udp_shared_secret");
     s->secret_n = strnlen(secret, sizeof s->secret);
     memcpy(s->secret, secret, s->secret_n);

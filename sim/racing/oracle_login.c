@@ -160,6 +160,19 @@ static void recognise(struct racing_oracle *o, struct o_chain *c, struct span pa
     memcpy(c->password, password.p, c->password_n);
 }
 
+bool o_may_wait_its_turn(const struct racing_oracle *o, const struct addr *from)
+{
+    uint8_t a[16], b[16];
+    uint32_t n = 0;
+    addr_limit_key(from, a);
+    for (uint32_t i = 0; i < o->chains_n; i++) {
+        const struct o_chain *c = &o->chains[i];
+        addr_limit_key(&c->peer, b);
+        n += c->twin || c->peer.family == ADDR_NONE || memcmp(a, b, sizeof a) == 0;
+    }
+    return n >= AT_WORK_MAX;
+}
+
 static void at_work_judge(struct racing_oracle *o, const struct o_chain *c)
 {
     uint8_t a[16], b[16];

@@ -281,6 +281,7 @@ enum o_call {
 struct racing_oracle {
     struct sim *sim;
     struct o_settings set;
+    nsec set_at;
     bool up, short_now, ever_short;
     bool draining;
     nsec drain_at, drain_deadline;
@@ -438,6 +439,8 @@ void o_chain_swap(struct racing_oracle *, struct o_chain *, struct o_link *);
 struct racing_oracle *o_call_answer(struct sim *); /* oracle.c: an answer comes */
 /* The session's login has just begun: of the asks nobody owns, it has the latest with its name. */
 void o_chain_adopt(struct racing_oracle *, struct o_link *);
+/* As many logins of the address are worked on as may be, or somebody's are. */
+bool o_may_wait_its_turn(const struct racing_oracle *, const struct addr *);
 bool o_chain_active(const struct racing_oracle *, uint64_t req);
 void o_account_acked(struct racing_oracle *, struct span name, struct span password);
 void o_accounts_judge(struct racing_oracle *);

@@ -75,8 +75,12 @@ static void drain_judge(struct racing_oracle *o, const struct o_link *l)
 static void waiting_judge(struct racing_oracle *o, struct o_link *l)
 {
     nsec now = o_now(o);
-    if (l->login.on && !o_chain_active(o, l->login.req) && now - l->login.since > LOGIN_MAX)
-        sim_find(o->sim, "replies", "the login of session %.8s waits for nothing", l->id);
+    if (l->login.on && !o_chain_active(o, l->login.req)) {
+        if (o_may_wait_its_turn(o, &l->peer))
+            l->login.since = now;
+        else if (now - l->login.since > LOGIN_MAX)
+            sim_find(o->sim, "replies", "the login of session %.8s waits for nothing", l->id);
+    }
     if (l->login.on || sim_node_unsent(o->sim, l->no)) {
         l->progress = now; /* who has to read first is not served */
         return;
