@@ -1,14 +1,16 @@
 /* The whole racing service from a list of events: links that come and go, bytes, datagrams that are
  * right, tampered with or noise, answers in any order and with faults, time, a full socket, new
- * configuration, an operator, a drain. After each event the service's own check runs (host_fake.h);
- * at the end and on the way nothing may have been sent to an address that never was a player's, and
- * once everybody has gone nothing may be left. */
+ * configuration, an operator, a drain, memory that is short. After each event the service's own
+ * check runs (host_fake.h); at the end and on the way nothing may have been sent to an address that
+ * never was a player's, and once everybody has gone nothing may be left. */
 #include "fuzz.h"
 
 #include "base/err.h"
 #include "games/racing/racing.h"
 #include "games/racing/tables.h"
+#include "sim/alloc_fault.h"
 #include "sim/host_fake.h"
+#include "wire/gzip.h"
 #include "wire/seal.h"
 #include "wire/text.h"
 
@@ -32,6 +34,7 @@ struct world {
     struct actor actors[ACTORS];
     char room[33];
     bool any_address;
+    unsigned fail_in; /* the next event's request for memory that fails; 0: none */
 };
 
 static const char *const names[] = {"ann", "bob", "zoe", "Anonymous", "", "imported"};
@@ -51,9 +54,20 @@ static struct actor *actor(struct world *w, uint8_t i)
 
 static void forget(struct actor *a)
 {
+    bool before = alloc_fault_suspend(true);
     sealer_destroy(a->sealer);
     sealer_destroy(a->aead);
     *a = (struct actor){.link = FAKE_NO_LINK};
+    (void)alloc_fault_suspend(before);
+}
+
+/* An actor's memory is his own affair. */
+static void make_sealer(struct sealer **ret, const struct seal_cfg *c, struct world *w)
+{
+    bool before = alloc_fault_suspend(true);
+    sealer_destroy(*ret);
+    MUST(sealer_create(ret, c, &w->f->entropy) == 0);
+    (void)alloc_fault_suspend(before);
 }
 
 static void connect_actor(struct world *w, struct actor *a)
@@ -70,7 +84,7 @@ static void connect_actor(struct world *w, struct actor *a)
     memcpy(a->id, s.p + 10, 32);
     MUST(seal_derive_cbc(span_of(a->id, 32), SPAN_LIT(SECRET), key) == 0);
     struct seal_cfg c = {.kind = SEAL_CBC, .key = span_of(key, sizeof key)};
-    MUST(sealer_create(&a->sealer, &c, &w->f->entropy) == 0);
+    make_sealer(&a->sealer, &c, w);
 }
 
 /* The string behind "key":" in the last line of what the actor heard that holds mark. */
@@ -114,8 +128,7 @@ static void listen_all(struct world *w)
             c.key = span_of(key, c.kind == SEAL_GCM ? SEAL_GCM_KEY : SEAL_CBC_HMAC_KEY);
             MUST(hex_decode(span_str(conn), c.conn_id, SEAL_CONN_ID) == 0);
             MUST(base64_decode(span_str(c2s), key, sizeof key) == (int)c.key.n);
-            sealer_destroy(a->aead);
-            MUST(sealer_create(&a->aead, &c, &w->f->entropy) == 0);
+            make_sealer(&a->aead, &c, w);
         }
         if (a->id[0])
             fake_forget(w->f, a->link);
@@ -208,19 +221,34 @@ static size_t make_text(struct world *w, const struct actor *a, char *to, size_t
     return (size_t)n;
 }
 
+static size_t pack(const char *text, size_t n, uint8_t *to, size_t cap)
+{
+    struct gzip *g;
+    bool before = alloc_fault_suspend(true);
+    MUST(gzip_create(&g) == 0);
+    int m = gzip_deflate(g, span_of(text, n), to, cap);
+    gzip_destroy(g);
+    (void)alloc_fault_suspend(before);
+    MUST(m > 0);
+    return (size_t)m;
+}
+
 static void datagram(struct world *w, struct actor *a)
 {
     char text[400];
-    uint8_t bytes[600], how = byte(w), where = byte(w);
+    uint8_t packed[600], bytes[700], how = byte(w), where = byte(w);
     size_t n = make_text(w, a, text, sizeof text);
     struct span part = span_of(text, n);
+    if (how & 128) /* packed inside its seal, or in the clear */
+        part = span_of(packed, pack(text, n, packed, sizeof packed));
     struct sealer *s = how & 1 ? a->sealer : how & 2 ? a->aead : NULL;
     if (s) {
         int m = sealer_seal(s, &part, 1, bytes, sizeof bytes);
         MUST(m > 0);
         n = (size_t)m;
     } else {
-        memcpy(bytes, text, n);
+        memcpy(bytes, part.p, part.n);
+        n = part.n;
     }
     if (how & 4) /* one byte is wrong */
         bytes[byte(w) % n] ^= (uint8_t)(1 + byte(w));
@@ -231,7 +259,8 @@ static void datagram(struct world *w, struct actor *a)
     if (how & 32)
         from = "2001:db8::77"; /* of the other family for most */
     struct path path = fake_path(from, (uint16_t)(1000 + where % 8));
-    fake_dgram(w->f, &path, span_of(bytes, n));
+    struct dgram batch[] = {{path, span_of(bytes, n)}, {path, span_of(bytes, n)}};
+    fake_dgrams(w->f, batch, where & 128 ? 2 : 1); /* a repeated one comes in the same batch */
 }
 
 static void noise(struct world *w)
@@ -268,12 +297,15 @@ static void reconfigure(struct world *w)
         {"racing.room_size=2", "racing.max_rooms=1", "racing.idle_timeout_s=1", NULL},
         {"racing.datagrams_burst=1", "racing.datagrams_per_s=1", "racing.udp_plaintext=off",
          "racing.relay_scope=room", NULL},
+        {"racing.room_size=1", "racing.strangers_per_s=1", "racing.room_events=true", NULL},
+        {"racing.name_max_bytes=4", "racing.relay_max_bytes=1", "racing.commands_per_s=1", NULL},
         {"racing.udp_any_address=true", "racing.line_max_bytes=1024", "racing.start_reply=false",
          "racing.password_min_length=3", NULL},
     };
     uint8_t i = byte(w) % ARRAY_LEN(settings);
-    w->any_address |= i == 6;
-    MUST(fake_configure(w->f, settings[i]) == 0);
+    w->any_address |= i == 8;
+    int rc = fake_configure(w->f, settings[i]);
+    MUST(rc == 0 || (rc == E_NOMEM && alloc_fault_fired()));
 }
 
 /* Nobody but players, from where players may be heard, gets anything. */
@@ -288,7 +320,19 @@ static void look_at_sent(struct world *w)
              (!addr_same_host(&path.peer, &s4) && !addr_same_host(&path.peer, &s6)));
 }
 
-static void event(struct world *w)
+/* The store, the hash and memory go wrong, or slow down. */
+static void trouble(struct world *w, uint8_t who)
+{
+    uint8_t more = who < 6 ? byte(w) : 0;
+    if (more >= 192)
+        w->fail_in = 1 + more % 16u;
+    else if (who < 6)
+        ask_fake_fault(&w->f->asks, (enum ask_kind)who, (enum ask_fault)(more % 5), 1);
+    else
+        w->f->asks.delay = who < 11 ? NSEC_NEVER : (nsec)(who - 11) * 100 * NSEC_PER_MS;
+}
+
+static void happen(struct world *w)
 {
     uint8_t what = byte(w), who = what >> 4;
     struct actor *a = actor(w, who);
@@ -332,13 +376,17 @@ static void event(struct world *w)
         else
             fake_writable(w->f);
         break;
-    default:
-        if (who < 6)
-            ask_fake_fault(&w->f->asks, (enum ask_kind)who, (enum ask_fault)(byte(w) % 5), 1);
-        else
-            w->f->asks.delay = who < 11 ? NSEC_NEVER : (nsec)(who - 11) * 100 * NSEC_PER_MS;
-        break;
+    default: trouble(w, who); break;
     }
+}
+
+static void event(struct world *w)
+{
+    if (w->fail_in)
+        alloc_fault_at(w->fail_in);
+    w->fail_in = 0;
+    happen(w);
+    alloc_fault_at(0);
     listen_all(w);
     look_at_sent(w);
 }
