@@ -60,6 +60,7 @@ if(SLIPGATE_COVERAGE)
     # Without optimisation gcc guesses wrongly about what is set. Threads count too.
     target_compile_options(slipgate_flags INTERFACE
         --coverage -fprofile-update=atomic -O0 -Wno-maybe-uninitialized)
+    target_compile_definitions(slipgate_flags INTERFACE SLIPGATE_COVERAGE)
     target_link_options(slipgate_flags INTERFACE --coverage)
 endif()
 if(SLIPGATE_FUZZ)

@@ -58,8 +58,12 @@ static void say(const char *text)
     (void)n;
 }
 
+#ifdef SLIPGATE_COVERAGE
+void __gcov_dump(void);
+#endif
+
 /* At the end of the test's process: what became of its memory. Nothing that exit would do besides
- * is worth its time, a walk for leaks least of all. */
+ * is worth its time, a walk for leaks least of all; only what counts lines must be written. */
 static void note_end(int status, void *ctx)
 {
     (void)ctx;
@@ -69,6 +73,9 @@ static void note_end(int status, void *ctx)
                                         .fired = alloc_fault_fired(),
                                         .requests = alloc_requests(),
                                         .blocks = alloc_live_blocks()};
+#ifdef SLIPGATE_COVERAGE
+    __gcov_dump();
+#endif
     _exit(status);
 }
 
