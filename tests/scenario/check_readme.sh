@@ -9,11 +9,11 @@ trap 'rm -f "$example"' EXIT
 awk '/^```/ { if (inside) exit; inside = 1; next } inside' tests/scenario/README.md >"$example"
 grep -q '^client' "$example"
 "$converse" "$example"
-missing=0
-for name in $(grep -oh 'scripts/[a-z_0-9]*\.talk' docs/*.md tests/scenario/README.md | sort -u); do
-    if [ ! -f "tests/scenario/$name" ]; then
-        echo "the documentation names $name, which is not there"
-        missing=1
-    fi
-done
-exit $missing
+missing=$(grep -oh 'scripts/[a-z_0-9]*\.talk' docs/*.md tests/scenario/README.md | sort -u |
+    while read -r name; do
+        [ -f "tests/scenario/$name" ] || echo "$name"
+    done)
+if [ -n "$missing" ]; then
+    echo "the documentation names what is not there: $missing"
+    exit 1
+fi

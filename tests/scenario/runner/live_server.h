@@ -34,7 +34,7 @@ bool live_server_drain(struct live_server *, struct buf *why);
 /* The status of a request, or -1; the body in to (may be NULL). */
 int live_server_get(const struct live_server *, const char *path, struct buf *to);
 struct span live_server_log(struct live_server *);
-/* Real time in ns, and how much of a deadline is gone since then. */
+/* Real time. */
 nsec live_clock(void);
 void live_pause_ms(unsigned ms);
 

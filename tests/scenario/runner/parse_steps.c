@@ -1,5 +1,6 @@
 #include "parse.h"
 
+#include "base/addr.h"
 #include "base/check.h"
 #include "core/ask.h"
 #include "sim/ask_fake.h"
@@ -76,6 +77,15 @@ static char *value_word(struct parser *in, const char *what)
         }
     }
     return parse_keep(in, w);
+}
+
+static char *address(struct parser *in)
+{
+    struct addr a;
+    char *text = value_word(in, "an address");
+    if (text && addr_parse(&a, text) != 0)
+        (void)parse_fail(in, "an address is IPv4 or IPv6, not '%s'", text);
+    return text;
 }
 
 /* Every $name of a text must have been bound by an earlier line, and no hole binds what is bound.
@@ -256,7 +266,7 @@ static void cast_words(struct parser *in, struct cast *c)
         else if (take_word(in, "keys"))
             c->keys = parse_keep(in, client_word(in));
         else if (take_word(in, "from"))
-            c->from = value_word(in, "an address");
+            c->from = address(in);
         else if (take_word(in, "port"))
             c->port = (uint32_t)number(in, next_word(in), "a port of the client", 1, 9);
         else if (take_word(in, "seq"))
@@ -332,7 +342,7 @@ static void parse_client(struct parser *in)
     x->who = parse_keep(in, name);
     while (!at_end(in) && !in->failed)
         if (take_word(in, "from"))
-            x->text = value_word(in, "an address");
+            x->text = address(in);
         else if (take_word(in, "slow"))
             x->n |= CLIENT_SLOW;
         else if (take_word(in, "no-welcome"))

@@ -103,9 +103,7 @@ struct script *script_parse(const char *path, struct span text, struct buf *why)
 struct script *script_read(const char *path, struct buf *why);
 void script_destroy(struct script *);
 
-/* The word a step begins with, for messages. */
-const char *step_word(enum step_kind);
-/* The name of an ask fault or form or relation as scripts write it. */
+/* As scripts write them. */
 const char *form_word(enum form);
 const char *relation_word(enum relation);
 

@@ -67,7 +67,6 @@ static void what_does_not_come_as_written_is_a_failure(void **state)
         {ANN "expect-no-log racing.login player=ann", "the log has: racing.login player=ann"},
         {"server racing.none=5\nclient A", "the server does not start"},
         {"client A\nconfig racing.room_size=none", "the configuration is refused"},
-        {"client A from nowhere", "A cannot connect: nowhere is no address"},
         {"repeat 2 as i {\nlive-only {\nclient P[i]\n}\nP[i]< !\n}",
          "client P[i] was never opened"},
     };

@@ -36,6 +36,8 @@ static const struct refusal refusals[] = {
     {"client ann", "a client's name begins with a capital letter"},
     {"client Abcdefghijklmnopqrstuvwxyzabcdefgh", "fewer than 32 characters"},
     {"client A up", "behind a client stands 'from ADDRESS', 'slow' or 'no-welcome'"},
+    {"client A from nowhere", "an address is IPv4 or IPv6, not 'nowhere'"},
+    {"client A\nA>> from 1.2.3 {}", "an address is IPv4 or IPv6, not '1.2.3'"},
     {"client A from", "an address is missing"},
     {"client A from \"x", "a \" is missing at the end of an address"},
     {"B> {}", "no client B was opened before this line"},
