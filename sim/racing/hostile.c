@@ -1,10 +1,14 @@
 /* Attackers. They know what an attacker may know: session ids of others (a room-mate is told them),
  * the shared secret, datagrams overheard on the way, names; not keys, not passwords. */
 #include "base/mem.h"
+#include "sim/plan.h"
 #include "sim/racing/rogue.h"
 #include "wire/gzip.h"
 
 #include <stdio.h>
+
+/* More than the server keeps for one who does not read, and what is on its way to him. */
+#define DROWN_BYTES 800000u
 
 /* ---- datagrams ---- */
 
@@ -164,19 +168,33 @@ static void glut(struct rogue *r)
     }
 }
 
+/* One who is not honest, and online. */
+static struct bot *accomplice(struct rogue *r)
+{
+    uint32_t honest = r->b.sim->plan->honest, n = r->b.all->n - honest;
+    for (int i = 0; i < 4; i++) {
+        struct bot *b = r->b.all->bot[honest + bot_below(&r->b, n)];
+        if (b != &r->b && b->id[0])
+            return b;
+    }
+    return NULL;
+}
+
 /* An accomplice stops reading; what he is sent has to go somewhere. */
 static void drown(struct rogue *r)
 {
     const struct rules *rules = &racing_sim(r->b.sim)->rules;
     size_t n = rules->relay_max + 200 < rules->line_max ? rules->relay_max : rules->line_max - 200;
-    struct bot *to = bots_any(r->b.all, &r->b);
-    if (!to || to->role == BOT_HONEST || n < 1000 || r->talk.n || !r->talk.authenticated)
+    struct bot *to = accomplice(r);
+    if (!r->talk.authenticated)
+        rogue_behave(r);
+    if (!to || n < 1000 || r->talk.n > 20 || !r->talk.authenticated)
         return;
     char *text = mem_zalloc(n + 1, 1), *line = mem_zalloc(n + 200, 1);
     if (text && line) {
         memset(text, 'x', n);
         peer_stall(r->b.sim, to->peer, 20 * NSEC_PER_S);
-        for (size_t i = 0; i < 600000 / n && i < 150; i++) {
+        for (size_t i = 0; i < DROWN_BYTES / n; i++) {
             size_t at = talk_line(&r->talk, ASK_RELAY, to->id, text, line, n + 199);
             line[at++] = '\n';
             (void)talk_odd(&r->talk, span_of(line, at), SAYS_RELAY_OK | SAYS_ERROR);
@@ -220,8 +238,9 @@ static void back_and_forth(struct rogue *r)
 }
 
 static void (*const attacks[])(struct rogue *) = {
-    forge, forge, forge,   replay, replay, tamper,     tamper, noise,     gzip_bomb,      guess,
-    guess, guess, endless, glut,   glut,   take_rooms, sit,    json_bomb, back_and_forth, drown,
+    forge,     forge,     forge,          replay, replay,  tamper, tamper, noise,
+    gzip_bomb, guess,     guess,          guess,  endless, glut,   glut,   take_rooms,
+    sit,       json_bomb, back_and_forth, drown,  drown,   drown,  drown,  drown,
 };
 
 static void act(struct rogue *r)

@@ -51,7 +51,7 @@ static void draw_rooms(struct draw *d)
     (void)NUMBER(d, "max_rooms", 8, 20, 100, 1000);
     (void)CHOICE(d, "room_events", "false", "true");
     (void)CHOICE(d, "start_reply", "true", "true", "false");
-    (void)CHOICE(d, "relay_scope", "server", "room");
+    (void)CHOICE(d, "relay_scope", "server", "server", "room");
 }
 
 static void draw_logins(struct draw *d)
@@ -66,7 +66,7 @@ static void draw_limits(struct draw *d, struct rules *r)
 {
     r->idle_s = NUMBER(d, "idle_timeout_s", 5, 20, 60, 60);
     r->line_max = NUMBER(d, "line_max_bytes", 1024, 4096, 65536, 65536);
-    r->relay_max = NUMBER(d, "relay_max_bytes", 64, 4096, 4096, 32768);
+    r->relay_max = NUMBER(d, "relay_max_bytes", 64, 4096, 32768, 32768);
     (void)NUMBER(d, "commands_per_s", 0, 10, 50, 50);
     (void)NUMBER(d, "commands_burst", 1, 20, 100);
     (void)NUMBER(d, "datagrams_per_s", 0, 30, 300, 300);

@@ -9,7 +9,7 @@
 
 #include "sim/racing/known.h"
 
-#define TALK_PENDING_MAX 160u
+#define TALK_PENDING_MAX 256u
 #define TALK_LINE_MAX    600000u /* of the server's: a list of all rooms */
 
 enum request {
