@@ -53,8 +53,9 @@ static void say_context(void)
 
 static void on_abort(int number)
 {
-    (void)number;
     say_context();
+    (void)signal(number, SIG_DFL);
+    (void)raise(number);
 }
 
 /* Present only under a sanitizer. */
