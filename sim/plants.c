@@ -31,7 +31,7 @@ static char small(char c)
 const char *plant_name(const struct plant_row *r, char to[64])
 {
     size_t i = 0;
-    for (; r->name[i] && i < 63; i++)
+    for (; i < 63 && r->name[i]; i++)
         to[i] = small(r->name[i]);
     to[i] = '\0';
     return to;
