@@ -464,7 +464,7 @@ bool o_is_aead(struct span, const uint8_t **conn);
 /* ---- oracle_update.c ---- */
 int o_message_read(struct span text, struct o_message *);
 /* Whether what came out is what went in as the protocol has it written anew. */
-bool o_rewritten_well(const struct o_text *, struct span out);
+bool o_rewritten_well(const struct o_text *, struct span in, struct span out);
 
 /* ---- oracle_dgram.c, oracle_relay.c ---- */
 void o_keys_drop(struct racing_oracle *, struct o_link *);

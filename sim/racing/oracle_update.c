@@ -201,10 +201,9 @@ static bool others_kept(struct span was, struct span is)
     return true;
 }
 
-bool o_rewritten_well(const struct o_text *t, struct span out)
+bool o_rewritten_well(const struct o_text *t, struct span was, struct span out)
 {
     struct json_val a[M_N], b[M_N];
-    struct span was = span_of(t->bytes, t->n);
     bool escaped = false;
     if (json_object(was, members, M_N, a) != JSON_OBJECT ||
         json_object(out, members, M_N, b) != JSON_OBJECT ||
