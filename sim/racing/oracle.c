@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,6 +278,20 @@ void oracle_started(struct sim *s, const struct config *c)
     o_accounts_judge(o);
 }
 
+/* What was judged so far: an oracle that judged nothing proved nothing. */
+static void tell_stats(struct racing_oracle *o)
+{
+    const struct oracle_stats *t = &o->stats;
+    char text[240];
+    int n = snprintf(text, sizeof text,
+                     "%" PRIu64 " replies, %" PRIu64 " unasked, %" PRIu64 " rooms listed, %" PRIu64
+                     " starts, %" PRIu64 " logins, %" PRIu64 " accounts, %" PRIu64
+                     " deliveries, %" PRIu64 " datagrams refused",
+                     t->replies, t->events, t->rooms_listed, t->spawns, t->logins, t->accounts,
+                     t->deliveries, t->rejects);
+    sim_event(o->sim, false, "judged", 0, span_of(text, (size_t)n));
+}
+
 void oracle_stopped(struct sim *s, bool died)
 {
     struct racing_oracle *o = oracle_of(s);
@@ -284,6 +299,7 @@ void oracle_stopped(struct sim *s, bool died)
     if (!died && o->links_live)
         sim_find(s, "drain", "the server ended in order and %u connections had not",
                  (unsigned)o->links_live);
+    tell_stats(o);
     forget_links(o);
     for (uint32_t i = 0; i < o->rooms_n; i++)
         if (o->rooms[i].used)
@@ -325,10 +341,11 @@ void oracle_heard(struct sim *s, uint64_t no, struct span bytes)
         l->active = o_now(o);
 }
 
-static void close_for_good(struct racing_oracle *o, struct o_link *l, enum close_why why)
+static void close_for_good(struct racing_oracle *o, struct o_link *l, enum close_why why,
+                           bool by_service)
 {
     if (!l->mute)
-        o_closing_judge(o, l, why);
+        o_closing_judge(o, l, why, by_service);
     o_session_end(o, l, why);
 }
 
@@ -341,7 +358,7 @@ void oracle_closing(struct sim *s, uint64_t no, enum close_why why)
     else if (!l->welcomed && why == CLOSE_ERROR)
         l->no_session = true;
     if (l)
-        close_for_good(oracle_of(s), l, why);
+        close_for_good(oracle_of(s), l, why, true);
 }
 
 void oracle_closed(struct sim *s, uint64_t no, enum close_why why)
@@ -356,7 +373,7 @@ void oracle_closed(struct sim *s, uint64_t no, enum close_why why)
         sim_find(s, "resources", "link %llu ended twice", (unsigned long long)no);
         return;
     }
-    close_for_good(o, l, why);
+    close_for_good(o, l, why, false);
     l->gone = true; /* its slot is its own until the step ends */
     o->gone_n++;
 }

@@ -479,7 +479,8 @@ void o_call_dgrams(struct racing_oracle *); /* oracle.c: a batch begins */
 uint32_t o_link_by_path(const struct racing_oracle *, const struct path *);
 
 /* ---- oracle_time.c: idle, stuck, drained ---- */
-void o_closing_judge(struct racing_oracle *, const struct o_link *, enum close_why);
+void o_closing_judge(struct racing_oracle *, const struct o_link *, enum close_why,
+                     bool by_service);
 void o_drain_begin(struct racing_oracle *, nsec deadline);
 void o_time_judge(struct racing_oracle *);
 

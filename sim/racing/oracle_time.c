@@ -3,12 +3,14 @@
  * service counts is what there is. */
 #include "sim/racing/oracle_model.h"
 
+#include "games/racing/tables.h"
 #include "sim/node.h"
 
 #define SWEEP (2 * NSEC_PER_S) /* idle links are looked for once a second */
 #define LOGIN_MAX \
-    (60 * NSEC_PER_S) /* without an ask: delays of guessers, and turns of an address */
-#define STUCK (30 * NSEC_PER_S)
+    (60 * NSEC_PER_S)    /* without an ask: delays of guessers, and turns of an address */
+#define SAID_MAX 270000u /* the longest of all replies: a list of 1,000 rooms */
+#define STUCK    (30 * NSEC_PER_S)
 
 /* ---- endings ---- */
 
@@ -22,15 +24,29 @@ static void idle_judge(struct racing_oracle *o, const struct o_link *l)
                  (unsigned long long)(silent / NSEC_PER_MS));
 }
 
-void o_closing_judge(struct racing_oracle *o, const struct o_link *l, enum close_why why)
+/* Everybody hears why, in the second before the host cuts what is left. */
+static bool may_end_untold(const struct racing_oracle *o, const struct o_link *l, bool by_service)
+{
+    if (l->bye_said || !l->welcomed)
+        return true;
+    return !by_service && o->draining && o_now(o) >= o->drain_at &&
+           l->opened_at + SWEEP > o->drain_at;
+}
+
+void o_closing_judge(struct racing_oracle *o, const struct o_link *l, enum close_why why,
+                     bool by_service)
 {
     if (why == CLOSE_IDLE)
         idle_judge(o, l);
-    else if ((why == CLOSE_KICK || why == CLOSE_DRAIN) && !l->bye_said && l->welcomed &&
-             !(o->draining && o_now(o) >= o->drain_at))
+    else if ((why == CLOSE_KICK || why == CLOSE_DRAIN) && !may_end_untold(o, l, by_service))
         o_suspect(o, "drain", "session %.8s was ended and not told why", l->id);
     else if (why == CLOSE_BYE && !l->ending)
         o_suspect(o, "replies", "session %.8s was ended and did not say goodbye", l->id);
+    else if (why == CLOSE_PROTOCOL && by_service && !l->ending)
+        o_suspect(o, "replies", "session %.8s was ended for a line that was not too long", l->id);
+    else if (why == CLOSE_SLOW && by_service &&
+             sim_node_unsent(o->sim, l->no) + SAID_MAX < RACING_OUT_MAX)
+        o_suspect(o, "resources", "session %.8s was ended as a slow reader", l->id);
     else if (why == CLOSE_ERROR)
         o_suspect(o, "resources", "session %.8s was ended by an error and there was none", l->id);
 }
@@ -81,7 +97,10 @@ static void waiting_judge(struct racing_oracle *o, struct o_link *l)
         else if (now - l->login.since > LOGIN_MAX)
             sim_find(o->sim, "replies", "the login of session %.8s waits for nothing", l->id);
     }
-    if (l->login.on || sim_node_unsent(o->sim, l->no)) {
+    size_t unsent = sim_node_unsent(o->sim, l->no);
+    if (unsent > RACING_OUT_MAX)
+        sim_find(o->sim, "resources", "%zu bytes wait for session %.8s", unsent, l->id);
+    if (l->login.on || unsent) {
         l->progress = now; /* who has to read first is not served */
         return;
     }
@@ -133,6 +152,9 @@ void o_time_judge(struct racing_oracle *o)
 {
     for (uint32_t i = 0; i < o->links_n; i++) {
         struct o_link *l = o_link(o, i);
+        if (l && l->mute && !l->gone)
+            sim_find(o->sim, "resources", "session %.8s was ended and its connection was not",
+                     l->id);
         if (!l || l->mute || !l->welcomed)
             continue;
         waiting_judge(o, l);
