@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "sim/alloc_fault.h"
 #include "base/rng.h"
+#include "sim/alloc_fault.h"
 #include "wire/seal.h"
 
 #include <stdio.h>
@@ -538,6 +538,37 @@ static void it_goes_on_where_the_socket_stopped(void **state)
     }
 }
 
+/* More than one vector holds, for a socket that is full in the first: no later one is tried in that
+ * flush, and everybody gets his once it takes more. */
+static void a_socket_that_is_full_before_the_last_vector(void **state)
+{
+    struct fixture *x = *state;
+    enum { HOSTS = 2 * VEC_MAX + 10 };
+    reopen(x, 4096, HOSTS, 1200);
+    for (int sealed = 0; sealed < 2; sealed++) {
+        struct seal_ref s = sealed ? seal(x, SEAL_GCM, 1, false) : SEAL_REF_NONE;
+        bool got[HOSTS] = {false};
+        for (unsigned i = 0; i < HOSTS; i++) {
+            struct path p = path_to(i, 7);
+            assert_int_equal(queue_to(x, &p, "text", s), 0);
+        }
+        x->room = 100;
+        assert_true(egress_flush(x->e));
+        assert_int_equal(x->sent_n, 100);
+        assert_int_equal(x->calls, 1);
+        x->room = SIZE_MAX;
+        assert_false(egress_flush(x->e));
+        assert_int_equal(x->sent_n, HOSTS);
+        for (unsigned i = 0; i < HOSTS; i++) {
+            unsigned host = x->sent[i].path.peer.ip[14] << 8 | x->sent[i].path.peer.ip[15];
+            assert_false(got[host]);
+            got[host] = true;
+        }
+        forget(x);
+    }
+    assert_int_equal(egress_stats(x->e)->dropped, 0);
+}
+
 static void sealed_anew_with_the_next_sequence(void **state)
 {
     struct fixture *x = *state;
@@ -858,6 +889,7 @@ int main(void)
         TEST(the_backlog_goes_first_and_in_order),
         TEST(the_texts_are_copied),
         TEST(it_goes_on_where_the_socket_stopped),
+        TEST(a_socket_that_is_full_before_the_last_vector),
         TEST(sealed_anew_with_the_next_sequence),
         TEST(a_newer_one_replaces_what_waits),
         TEST(only_the_same_recipient_is_replaced),
