@@ -14,6 +14,8 @@
 #define TAG  16u
 #define SALT 4u
 
+#define PACKED_MAX 1200u
+
 void keys_derive(struct keys *k, const char *id, const char *secret)
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
@@ -75,6 +77,7 @@ bool keys_grant(struct keys *k, struct span reply, struct buf *why)
     }
     k->granted = gcm ? FORM_GCM : FORM_CBC_HMAC;
     k->sent = k->next = 0;
+    k->pack = object.n && memmem(object.p, object.n, "\"pack\":true", 11);
     return true;
 }
 
@@ -206,13 +209,13 @@ static bool open_granted(struct keys *k, enum form f, struct span d, struct buf 
     return true;
 }
 
-bool form_open(struct keys *k, enum form f, struct span d, struct buf *to, struct buf *why)
+static bool open_any(struct keys *k, enum form f, struct span d, struct buf *to, struct buf *why)
 {
     if (f == FORM_GCM || f == FORM_CBC_HMAC)
         return k->granted == (int)f ? open_granted(k, f, d, to, why)
                                     : not_so(why, "no keys were granted for this form");
     if (f == FORM_CLEAR) {
-        if (d.n < 2 || d.p[0] != '{' || d.p[d.n - 1] != '\n')
+        if (d.n < 2 || d.p[d.n - 1] != '\n')
             return not_so(why, "it is not JSON and LF");
         return buf_append(to, d.p, d.n - 1) == 0;
     }
@@ -222,9 +225,25 @@ bool form_open(struct keys *k, enum form f, struct span d, struct buf *to, struc
     uint8_t *room = buf_reserve(to, d.n);
     CHECK(room);
     int n = cbc(false, k->document, k->document + 16, span_skip(d, 4), room);
-    if (n < 1 || room[0] != '{')
+    if (n < 0)
         return not_so(why, "it does not open under this session's key");
     buf_commit(to, (size_t)n);
+    return true;
+}
+
+bool form_packs(const struct keys *k, enum form f)
+{
+    return k->pack && k->granted == (int)f;
+}
+
+bool form_open(struct keys *k, enum form f, struct span d, struct buf *to, struct buf *why)
+{
+    if (!open_any(k, f, d, to, why))
+        return false;
+    if (to->n < 2 || to->p[0] != '{' || to->p[to->n - 1] != '}')
+        return not_so(why, "what is in it is more or less than one object");
+    if (form_packs(k, f) && d.n > PACKED_MAX && memchr(to->p, '\n', to->n))
+        return not_so(why, "it holds several messages in more than 1,200 bytes");
     return true;
 }
 

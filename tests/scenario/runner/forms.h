@@ -10,6 +10,7 @@
 struct keys {
     uint8_t document[32]; /* key, its second half is the IV */
     int granted;          /* FORM_GCM, FORM_CBC_HMAC, or -1: none */
+    bool pack;            /* several messages in a datagram were agreed on */
     uint8_t conn_id[8];
     uint8_t c2s[64], s2c[64];
     uint64_t sent; /* last sequence sent */
@@ -26,6 +27,8 @@ bool keys_grant(struct keys *, struct span reply, struct buf *why);
 bool form_seal(struct keys *, enum form, int64_t seq, struct span text, struct buf *to,
                struct buf *why);
 bool form_open(struct keys *, enum form, struct span dgram, struct buf *to, struct buf *why);
+/* Whether a datagram of this form may hold several messages, LF between them. */
+bool form_packs(const struct keys *, enum form);
 /* One gzip member. */
 bool form_gzip(struct span text, struct buf *to);
 

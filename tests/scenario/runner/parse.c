@@ -239,6 +239,7 @@ void script_destroy(struct script *s)
     for (size_t i = 0; i < s->steps_n; i++) {
         buf_fini(&s->steps[i].bytes);
         free(s->steps[i].cast);
+        free(s->steps[i].inserts);
     }
     for (size_t i = 0; i < s->strings_n; i++)
         free(s->strings[i]);

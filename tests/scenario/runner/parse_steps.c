@@ -182,7 +182,7 @@ static int choice(struct parser *in, const char *what, const char *const *list, 
     return -1;
 }
 
-/* ---- raw bytes: "with \n escapes", `as they stand`, each perhaps * N ---- */
+/* ---- raw bytes: "with \n escapes", `as they stand`, each perhaps * N; $name ---- */
 
 static int hex_digit(char c)
 {
@@ -208,10 +208,28 @@ static size_t escape(struct parser *in, const char *p, struct buf *to)
     return 1;
 }
 
-static bool raw_piece(struct parser *in, struct buf *to)
+/* $name, which stands for its text when the step is played. */
+static bool raw_name(struct parser *in, struct step *x)
 {
+    size_t n = tmpl_name(in->p + 1);
+    if (n == 0 || (in->p[n + 1] && in->p[n + 1] != ' ' && in->p[n + 1] != '\t'))
+        return parse_fail(in, "among bytes stands $name, not '%s'", in->p);
+    char *text = parse_keep(in, span_of(in->p, n + 1));
+    check_text(in, text, false);
+    x->inserts = realloc(x->inserts, (x->inserts_n + 1) * sizeof *x->inserts);
+    CHECK(x->inserts);
+    x->inserts[x->inserts_n++] = (struct insert){x->bytes.n, text};
+    in->p += n + 1;
+    return true;
+}
+
+static bool raw_piece(struct parser *in, struct step *x)
+{
+    struct buf *to = &x->bytes;
     char quote = *in->p;
     size_t before = to->n, times = 1;
+    if (quote == '$')
+        return raw_name(in, x);
     if (quote != '"' && quote != '`')
         return parse_fail(in, "bytes are written \"with \\n escapes\" or `as they stand`");
     const char *p = in->p + 1;
@@ -242,7 +260,7 @@ static bool raw_piece(struct parser *in, struct buf *to)
 static void raw_bytes(struct parser *in, struct step *x)
 {
     while (!in->failed && !at_end(in))
-        if (!raw_piece(in, &x->bytes))
+        if (!raw_piece(in, x))
             return;
 }
 
@@ -258,6 +276,12 @@ static int64_t signed_number(struct parser *in, const char *what)
 
 static struct span client_word(struct parser *in);
 
+static int64_t packed(struct parser *in, struct cast *c, const char *what)
+{
+    c->gzip += c->gzip == 0;
+    return signed_number(in, what);
+}
+
 static void cast_words(struct parser *in, struct cast *c)
 {
     for (;;) {
@@ -265,6 +289,8 @@ static void cast_words(struct parser *in, struct cast *c)
             c->form = choice(in, "a form", forms, FORMS);
         else if (take_word(in, "keys"))
             c->keys = parse_keep(in, client_word(in));
+        else if (take_word(in, "conn"))
+            c->conn = parse_keep(in, client_word(in));
         else if (take_word(in, "from"))
             c->from = address(in);
         else if (take_word(in, "port"))
@@ -275,8 +301,16 @@ static void cast_words(struct parser *in, struct cast *c)
             c->corrupt = signed_number(in, "a byte's place");
         else if (take_word(in, "cut"))
             c->cut = signed_number(in, "a size");
+        else if (take_word(in, "add"))
+            c->add = (int64_t)number(in, next_word(in), "how many bytes", 1, 1500);
+        else if (take_word(in, "length"))
+            c->length = signed_number(in, "a length");
         else if (take_word(in, "gzip"))
-            c->gzip = true;
+            c->gzip++;
+        else if (take_word(in, "gzip-corrupt"))
+            c->gzip_corrupt = packed(in, c, "a byte's place");
+        else if (take_word(in, "gzip-cut"))
+            c->gzip_cut = packed(in, c, "a size");
         else
             return;
         if (in->failed)
@@ -290,8 +324,13 @@ static void parse_cast(struct parser *in, struct step *x)
     cast_words(in, c);
     if (take_word(in, "again")) {
         c->again = true;
+    } else if (take_word(in, "back")) {
+        c->back = true;
     } else if (take_word(in, "raw")) {
         c->raw = true;
+        raw_bytes(in, x);
+    } else if (take_word(in, "bytes")) {
+        c->bytes = true;
         raw_bytes(in, x);
     } else if (at_end(in)) {
         (void)parse_fail(in, "what is sent is missing");
@@ -306,8 +345,8 @@ static struct cast *new_cast(void)
     CHECK(c);
     c->form = -1;
     c->port = 1;
-    c->seq = c->cut = -1;
-    c->corrupt = INT64_MIN;
+    c->seq = -1;
+    c->corrupt = c->cut = c->length = c->gzip_corrupt = c->gzip_cut = INT64_MIN;
     return c;
 }
 
@@ -334,21 +373,50 @@ static void known_client(struct parser *in, struct span name)
                          (const char *)name.p);
 }
 
+/* `as NAME`: what nearly every client does first, in one word. The password is pw. */
+static void parse_login(struct parser *in, char *who, const char *name)
+{
+    static const char request[] = "{\"command\":\"NAME\",\"name\":\"%s\",\"password\":\"pw\"}";
+    static const char reply[] = "{\"command\":\"NAME_OK\",\"name\":\"%s\",\"authenticated\":true,"
+                                "\"udpEncryption\":true}";
+    const char *const texts[] = {request, reply};
+    static const enum step_kind kinds[] = {STEP_SEND, STEP_EXPECT};
+    if (strlen(name) > SCRIPT_NAME_MAX || strpbrk(name, "\"\\<")) {
+        (void)parse_fail(in, "behind 'as' stands a name of at most %u bytes, without \" \\ and <",
+                         SCRIPT_NAME_MAX);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        char text[sizeof reply + SCRIPT_NAME_MAX];
+        int n = snprintf(text, sizeof text, texts[i], name);
+        struct step *x = parse_add(in, kinds[i]);
+        x->who = who;
+        x->text = parse_keep(in, span_of(text, (size_t)n));
+        check_text(in, x->text, false);
+    }
+}
+
 static void parse_client(struct parser *in)
 {
     struct step *x = parse_add(in, STEP_CLIENT);
     struct span name = client_word(in);
     static const char *const bound[] = {".id", ".short"};
-    x->who = parse_keep(in, name);
+    char *who = parse_keep(in, name), *player = NULL;
+    x->who = who;
     while (!at_end(in) && !in->failed)
-        if (take_word(in, "from"))
+        if (take_word(in, "as"))
+            player = value_word(in, "a player's name");
+        else if (take_word(in, "from"))
             x->text = address(in);
         else if (take_word(in, "slow"))
             x->n |= CLIENT_SLOW;
         else if (take_word(in, "no-welcome"))
             x->n |= CLIENT_NO_WELCOME;
         else
-            (void)parse_fail(in, "behind a client stands 'from ADDRESS', 'slow' or 'no-welcome'");
+            (void)parse_fail(
+                in, "behind a client stands 'as NAME', 'from ADDRESS', 'slow' or 'no-welcome'");
+    if (player && x->n & CLIENT_NO_WELCOME)
+        (void)parse_fail(in, "who logs in has taken the welcome: 'as' and 'no-welcome' do not mix");
     in->opened = true;
     parse_learn(in, 'C', name);
     for (size_t i = 0; i < ARRAY_LEN(bound) && !(x->n & CLIENT_NO_WELCOME); i++) {
@@ -356,6 +424,8 @@ static void parse_client(struct parser *in)
         (void)snprintf(variable, sizeof variable, "%s%s", x->who, bound[i]);
         parse_learn(in, '$', span_str(variable));
     }
+    if (player && !in->failed)
+        parse_login(in, who, player);
 }
 
 static void parse_send(struct parser *in, struct span who)

@@ -18,6 +18,7 @@ struct client {
     struct keys keys;
     enum form form;
     struct buf last;             /* its last datagram */
+    struct buf heard;            /* the last datagram that came */
     struct buf messages;         /* of a datagram with several, not yet expected */
     uint64_t requests, replies;  /* lines that want an answer; lines that are answers */
     char *said[PLAY_TRANSCRIPT]; /* the latest lines both ways, cut; a ring */

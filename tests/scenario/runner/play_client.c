@@ -37,6 +37,7 @@ void play_client_fini(struct client *c)
     for (size_t i = 0; i < PLAY_TRANSCRIPT; i++)
         free(c->said[i]);
     buf_fini(&c->last);
+    buf_fini(&c->heard);
     buf_fini(&c->messages);
 }
 
@@ -263,6 +264,7 @@ static struct client *new_client(struct play *p, const char *name)
     struct client *c = &p->clients[p->clients_n++];
     (void)snprintf(c->name, sizeof c->name, "%s", whole);
     buf_init(&c->last, TMPL_MAX);
+    buf_init(&c->heard, TMPL_MAX);
     buf_init(&c->messages, TMPL_MAX);
     return c;
 }
@@ -316,6 +318,7 @@ static bool open_client(struct play *p, const struct step *x)
     c->form = FORM_CBC;
     c->requests = c->replies = 0;
     buf_clear(&c->last);
+    buf_clear(&c->heard);
     buf_clear(&c->messages);
     note(c, "--", SPAN_LIT("connects"));
     buf_init(&why, 4096);
@@ -350,13 +353,33 @@ static bool send_text(struct play *p, struct client *c, const struct step *x)
     return ok || p->soft;
 }
 
+/* The bytes of a step with its names put in. */
+static bool fill_bytes(struct play *p, const struct step *x, struct buf *to)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < x->inserts_n; i++) {
+        const struct insert *in = &x->inserts[i];
+        (void)buf_append(to, x->bytes.p + done, in->at - done);
+        done = in->at;
+        if (!play_fill(p, in->text, to))
+            return false;
+    }
+    return buf_append_span(to, span_skip(buf_span(&x->bytes), done)) == 0;
+}
+
 static bool send_raw(struct play *p, struct client *c, const struct step *x)
 {
-    play_order(p, &c->name);
-    note(c, ">", buf_span(&x->bytes));
-    count_requests(c, buf_span(&x->bytes));
-    p->back->ops->send(p->back, number_of(p, c), buf_span(&x->bytes));
-    return true;
+    struct buf bytes;
+    buf_init(&bytes, 2 * TMPL_MAX);
+    bool ok = fill_bytes(p, x, &bytes);
+    if (ok) {
+        play_order(p, &c->name);
+        note(c, ">", buf_span(&bytes));
+        count_requests(c, buf_span(&bytes));
+        p->back->ops->send(p->back, number_of(p, c), buf_span(&bytes));
+    }
+    buf_fini(&bytes);
+    return ok || p->soft;
 }
 
 static void end_client(struct play *p, struct client *c, enum ending how)
@@ -371,54 +394,89 @@ static void end_client(struct play *p, struct client *c, enum ending how)
 
 /* ---- datagrams ---- */
 
+static void damage(struct buf *d, int64_t corrupt, int64_t cut)
+{
+    int64_t at = corrupt < 0 && corrupt != INT64_MIN ? (int64_t)d->n + corrupt : corrupt;
+    int64_t left = cut < 0 && cut != INT64_MIN ? (int64_t)d->n + cut : cut;
+    if (at >= 0 && (uint64_t)at < d->n)
+        d->p[at] ^= 1;
+    if (left >= 0 && (uint64_t)left < d->n)
+        d->n = (size_t)left;
+}
+
+/* What is to be sealed: the text or the bytes, packed as often as is wanted. */
+static bool make_inner(struct play *p, struct client *c, const struct step *x, enum form form,
+                       struct buf *to)
+{
+    const struct cast *a = x->cast;
+    bool ok = a->bytes ? fill_bytes(p, x, to) : play_fill(p, x->text, to);
+    note(c, ">>", buf_span(to));
+    if (ok && !a->bytes && form == FORM_CLEAR && !a->gzip)
+        (void)buf_append_byte(to, '\n');
+    for (unsigned i = 0; ok && i < a->gzip; i++) {
+        struct buf packed;
+        buf_init(&packed, TMPL_MAX);
+        ok = form_gzip(buf_span(to), &packed);
+        buf_clear(to);
+        (void)buf_append_span(to, buf_span(&packed));
+        buf_fini(&packed);
+    }
+    damage(to, a->gzip_corrupt, a->gzip_cut);
+    return ok;
+}
+
 static bool make_dgram(struct play *p, struct client *c, const struct step *x, struct buf *to)
 {
     const struct cast *a = x->cast;
     struct client *of = a->keys ? play_client(p, a->keys) : c;
+    struct client *conn = a->conn ? play_client(p, a->conn) : of;
     enum form form = a->form < 0 ? c->form : (enum form)a->form;
-    struct buf text, packed, why;
-    buf_init(&text, TMPL_MAX);
-    buf_init(&packed, TMPL_MAX);
+    struct buf inner, why;
+    buf_init(&inner, TMPL_MAX);
     buf_init(&why, 400);
-    bool ok = of && play_fill(p, x->text, &text);
-    if (ok && form == FORM_CLEAR && !a->gzip)
-        (void)buf_append_byte(&text, '\n');
-    if (ok && a->gzip)
-        ok = form_gzip(buf_span(&text), &packed);
-    if (ok && !form_seal(&of->keys, form, a->seq, buf_span(a->gzip ? &packed : &text), to, &why)) {
-        (void)play_miss(p, c, "%s: %.*s", c->name, (int)why.n, (const char *)why.p);
-        ok = false;
+    bool ok = of && conn && make_inner(p, c, x, form, &inner);
+    if (ok) {
+        struct keys keys = of->keys;
+        memcpy(keys.conn_id, conn->keys.conn_id, sizeof keys.conn_id);
+        ok = form_seal(&keys, form, a->seq, buf_span(&inner), to, &why);
+        of->keys.sent = keys.sent;
+        if (!ok)
+            (void)play_miss(p, c, "%s: %.*s", c->name, (int)why.n, (const char *)why.p);
     }
-    note(c, ">>", buf_span(&text));
-    buf_fini(&text);
-    buf_fini(&packed);
+    buf_fini(&inner);
     buf_fini(&why);
     return ok;
+}
+
+static bool fill_dgram(struct play *p, struct client *c, const struct step *x, struct buf *to)
+{
+    const struct cast *a = x->cast;
+    if (!a->again && !a->back && !a->raw)
+        return make_dgram(p, c, x, to);
+    note(c, ">>",
+         a->again  ? SPAN_LIT("again")
+         : a->back ? SPAN_LIT("back")
+                   : SPAN_LIT("raw bytes"));
+    if (a->raw)
+        return fill_bytes(p, x, to);
+    return buf_append_span(to, buf_span(a->again ? &c->last : &c->heard)) == 0;
 }
 
 static bool cast(struct play *p, struct client *c, const struct step *x)
 {
     const struct cast *a = x->cast;
     struct buf d;
-    bool ok = true;
     buf_init(&d, TMPL_MAX);
-    if (a->again)
-        (void)buf_append_span(&d, buf_span(&c->last));
-    else if (a->raw)
-        (void)buf_append_span(&d, buf_span(&x->bytes));
-    else
-        ok = make_dgram(p, c, x, &d);
-    if (a->again || a->raw)
-        note(c, ">>", a->again ? SPAN_LIT("again") : SPAN_LIT("raw bytes"));
-    if (ok && !a->again) {
+    bool ok = fill_dgram(p, c, x, &d);
+    if (ok && !a->again && !a->back) {
         buf_clear(&c->last);
         (void)buf_append_span(&c->last, buf_span(&d));
     }
-    int64_t at = a->corrupt < 0 && a->corrupt != INT64_MIN ? (int64_t)d.n + a->corrupt : a->corrupt;
-    if (at >= 0 && (uint64_t)at < d.n)
-        d.p[at] ^= 1;
-    if (a->cut >= 0 && (uint64_t)a->cut < d.n)
-        d.n = (size_t)a->cut;
+    for (unsigned i = 0; i < 4 && a->length != INT64_MIN && i < d.n; i++)
+        d.p[i] = (uint8_t)((uint64_t)a->length >> (8 * i));
+    damage(&d, a->corrupt, a->cut);
+    for (int64_t i = 0; i < a->add; i++)
+        (void)buf_append_byte(&d, 0);
     if (ok) {
         play_order(p, &c->keys);
         p->back->ops->cast(p->back, number_of(p, c), a->from ? a->from : c->ip, a->port,
@@ -438,10 +496,15 @@ static int next_message(struct play *p, struct client *c, unsigned port, struct 
         long n = p->back->ops->catch (p->back, number_of(p, c), port, bytes);
         if (n < 0)
             return 0;
-        if (!form_open(&c->keys, c->form, span_of(bytes, (size_t)n), &c->messages, why))
+        buf_clear(&c->heard);
+        (void)buf_append(&c->heard, bytes, (size_t)n);
+        if (!form_open(&c->keys, c->form, buf_span(&c->heard), &c->messages, why)) {
+            buf_clear(&c->messages);
             return -1;
+        }
     }
-    const uint8_t *lf = memchr(c->messages.p, '\n', c->messages.n);
+    bool several = form_packs(&c->keys, c->form);
+    const uint8_t *lf = several ? memchr(c->messages.p, '\n', c->messages.n) : NULL;
     size_t n = lf ? (size_t)(lf - c->messages.p) : c->messages.n;
     (void)buf_append(to, c->messages.p, n);
     buf_consume(&c->messages, n + (lf != NULL));

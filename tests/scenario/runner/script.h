@@ -28,7 +28,7 @@ enum step_kind {
     STEP_CLIENT,  /* who, text: address or NULL, n: CLIENT_* */
     STEP_SEND,    /* who, text */
     STEP_SPLIT,   /* who, text, n: bytes a piece */
-    STEP_RAW,     /* who, bytes */
+    STEP_RAW,     /* who, bytes, inserts */
     STEP_EXPECT,  /* who, text */
     STEP_HOLDS,   /* who, text */
     STEP_QUIET,   /* who */
@@ -68,15 +68,28 @@ enum form { FORM_CLEAR, FORM_CBC, FORM_GCM, FORM_CBC_HMAC, FORMS };
 
 /* How a datagram is sent: what is put around its text and what is done to it then. */
 struct cast {
-    int form;         /* enum form, or -1: the client's own */
-    char *keys;       /* another client's keys, or NULL */
-    char *from;       /* another address, or NULL */
-    uint32_t port;    /* which of the client's ports, 1 is its usual one */
-    int64_t seq;      /* sequence, or -1: the next */
-    int64_t corrupt;  /* byte to damage, from the end where negative; INT64_MIN: none */
-    int64_t cut;      /* bytes left, or -1: all */
-    bool gzip, again; /* again: the client's last datagram once more */
-    bool raw;         /* the bytes as they stand */
+    int form;        /* enum form, or -1: the client's own */
+    char *keys;      /* another client's keys, or NULL */
+    char *conn;      /* the connection id of another client's grant, or NULL */
+    char *from;      /* another address, or NULL */
+    uint32_t port;   /* which of the client's ports, 1 is its usual one */
+    int64_t seq;     /* sequence, or -1: the next */
+    int64_t corrupt; /* byte to damage, from the end where negative; INT64_MIN: none */
+    int64_t cut;     /* bytes left, or lost where negative; INT64_MIN: all are left */
+    int64_t add;     /* NUL bytes behind it */
+    int64_t length;  /* what its first four bytes say; INT64_MIN: the truth */
+    unsigned gzip;   /* how often it is packed before it is sealed */
+    int64_t gzip_corrupt, gzip_cut; /* as above, of what is packed */
+    bool again;                     /* the client's last datagram once more */
+    bool back;                      /* the datagram that the client was sent last */
+    bool raw;                       /* the step's bytes as they stand */
+    bool bytes;                     /* the step's bytes instead of a text */
+};
+
+/* A name among the bytes of a step, put in when it is played. */
+struct insert {
+    size_t at;
+    char *text;
 };
 
 struct step {
@@ -86,6 +99,8 @@ struct step {
     uint64_t n, m, times;
     char *who, *text;
     struct buf bytes;
+    struct insert *inserts;
+    size_t inserts_n;
     struct cast *cast;
 };
 

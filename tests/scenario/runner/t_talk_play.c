@@ -98,6 +98,16 @@ static void datagrams_that_do_not_come_as_written_are_failures(void **state)
         {TWO "A<< $b\nA<< $b", "A expected the datagram: $b\n    but none came"},
         {TWO "A<< port 2 $b", "but none came"},
         {TWO "A udp clear\nA<< $b", "A: a datagram came, but it is not JSON and LF (form clear)"},
+        {TWO "A<< $b\nA>> bytes $a \"\\r\\n\"\nB<< $a", NULL},
+        {TWO "A<< $b\nA>> length 15 $a\nA>> cut -1 $a\nA>> add 1 $a\nB<< !\nA>> bytes $a\nB<< $a",
+         NULL},
+        {TWO "A<< $b\nA>> gzip-cut -1 $a\nA>> gzip-corrupt -5 $a\nA>> gzip gzip $a\nB<< !\n"
+             "A>> gzip $a\nB<< $a",
+         NULL},
+        {TWO "A<< $b\nA>> back\nA>> form clear keys B $a\nB<< !", NULL},
+        {TWO "A<< $b\nA> raw `{\"command\":\"RELAY_MESSAGE\",\"message\":\"x\",\"targetId\":\"` "
+             "$A.id `\"}` \"\\n\"\nA<~ {\"senderId\":\"$A.id\"}\nA<~ {\"command\":\"RELAY_OK\"}\n",
+         NULL},
         {TWO "A udp gcm\nA<< $b", "no keys were granted for this form"},
         {TWO "A udp gcm\nA>> $a", "the login granted no keys for this form"},
     };

@@ -63,6 +63,15 @@ static const struct refusal refusals[] = {
     {"client A\nA>> seq x {}", "a sequence is a number from 0"},
     {"client A\nA>> keys b {}", "a client's name begins with a capital letter"},
     {"client A\nA>> again {}", "nothing may follow here: '{}'"},
+    {"client A\nA>> back {}", "nothing may follow here: '{}'"},
+    {"client A\nA>> conn b {}", "a client's name begins with a capital letter"},
+    {"client A\nA>> add 0 {}", "how many bytes is a number from 1 to 1500"},
+    {"client A\nA>> length x {}", "a length is a number from 0"},
+    {"client A\nA>> gzip-cut x {}", "a size is a number from 0"},
+    {"client A\nA>> bytes x", "bytes are written \"with \\n escapes\""},
+    {"client A\nA> raw $", "among bytes stands $name, not '$'"},
+    {"client A\nA> raw $A.id\"x\"", "among bytes stands $name, not '$A.id\"x\"'"},
+    {"client A\nA> raw \"x\" $B.id", "nothing is bound to $B.id before this line"},
     {"client A\nA<<", "what is expected is missing"},
     {"client A\nA< ! more", NULL},
     {"client A\nA silent", "a time is written 200ms, 61s or 2m, not ''"},
@@ -166,6 +175,7 @@ static void every_beginning_and_every_damage_is_survived(void **state)
         "client P[1] from 203.0.113.1 slow\nlet t {\"a\":\"$P[1].id\"} \\\n  x\n"
         "repeat 3 as i {\n  P[i]< {\"x\":<y[i]>,\"z\":\"<*>\"}\n}\n"
         "P[1]> raw \"\\x41\\n\" * 3 `b`\nP[1]>> port 2 corrupt -1 gzip $t\n"
+        "P[1]>> conn P[1] add 1 gzip-cut -3 bytes \"a\" $P[1].id `c`\n"
         "sim-only {\n fail store lost 2\n}\nexpect-metric a{b=\"c\"} += 1\n";
     struct buf why;
     (void)state;
