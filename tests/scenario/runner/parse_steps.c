@@ -376,23 +376,23 @@ static void known_client(struct parser *in, struct span name)
 /* `as NAME`: what nearly every client does first, in one word. The password is pw. */
 static void parse_login(struct parser *in, char *who, const char *name)
 {
-    static const char request[] = "{\"command\":\"NAME\",\"name\":\"%s\",\"password\":\"pw\"}";
-    static const char reply[] = "{\"command\":\"NAME_OK\",\"name\":\"%s\",\"authenticated\":true,"
-                                "\"udpEncryption\":true}";
-    const char *const texts[] = {request, reply};
-    static const enum step_kind kinds[] = {STEP_SEND, STEP_EXPECT};
+    char text[2][SCRIPT_NAME_MAX + 100];
     if (strlen(name) > SCRIPT_NAME_MAX || strpbrk(name, "\"\\<")) {
         (void)parse_fail(in, "behind 'as' stands a name of at most %u bytes, without \" \\ and <",
                          SCRIPT_NAME_MAX);
         return;
     }
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        char text[sizeof reply + SCRIPT_NAME_MAX];
-        int n = snprintf(text, sizeof text, texts[i], name);
-        struct step *x = parse_add(in, kinds[i]);
+    (void)snprintf(text[0], sizeof text[0],
+                   "{\"command\":\"NAME\",\"name\":\"%s\",\"password\":\"pw\"}", name);
+    (void)snprintf(text[1], sizeof text[1],
+                   "{\"command\":\"NAME_OK\",\"name\":\"%s\",\"authenticated\":true,"
+                   "\"udpEncryption\":true}",
+                   name);
+    check_text(in, text[0], false);
+    for (size_t i = 0; i < 2; i++) {
+        struct step *x = parse_add(in, i ? STEP_EXPECT : STEP_SEND);
         x->who = who;
-        x->text = parse_keep(in, span_of(text, (size_t)n));
-        check_text(in, x->text, false);
+        x->text = parse_keep(in, span_str(text[i]));
     }
 }
 
