@@ -138,6 +138,18 @@ void o_chain_swap(struct racing_oracle *o, struct o_chain *c, struct o_link *l)
     own(o, c, l);
 }
 
+/* Two of one name and password could be each other's, and their addresses with them. */
+static void mark_twins(struct racing_oracle *o, struct o_chain *c, struct span password)
+{
+    struct span its;
+    for (uint32_t i = 0; i < o->chains_n; i++)
+        if (&o->chains[i] != c && is_name(&o->chains[i], span_of(c->name, c->name_n)))
+            c->twin = o->chains[i].twin = true;
+    for (uint32_t i = 0; i < o->links_n && !c->twin; i++)
+        c->twin = i != c->owner && (owns_by_password(&o->links[i], c, password) ||
+                                    would_begin(o, &o->links[i], c, &its));
+}
+
 /* The password that is asked about tells whose login it is. */
 static void recognise(struct racing_oracle *o, struct o_chain *c, struct span password)
 {
@@ -150,10 +162,7 @@ static void recognise(struct racing_oracle *o, struct o_chain *c, struct span pa
             sim_find(o->sim, "login", "a password of nobody is asked about for %.*s", c->name_n,
                      c->name);
     }
-    /* Two of one name and password could be each other's, and their addresses with them. */
-    for (uint32_t i = 0; i < o->chains_n; i++)
-        if (&o->chains[i] != c && is_name(&o->chains[i], span_of(c->name, c->name_n)))
-            c->twin = o->chains[i].twin = true;
+    mark_twins(o, c, password);
     c->sure = true;
     c->password_known = true;
     c->password_n = password.n < sizeof c->password ? password.n : sizeof c->password;
@@ -364,7 +373,8 @@ void o_chains_settle(struct racing_oracle *o)
         }
         struct o_link *l = o_link(o, c->owner);
         if (l && !l->mute && !c->replied) {
-            if (c->sure) /* else it may have been another's, and that one went away */
+            /* Else it may have been another's, and that one went away. */
+            if (c->sure && !c->twin)
                 o_suspect(o, "replies", "session %.8s was not told how its login ended", l->id);
             l->login.req = 0;
         }
