@@ -22,7 +22,7 @@ PRESETS := dev clang tsan fuzz cover bench
 TARGET_fuzz := fuzzers
 TARGET_bench := benches
 
-.PHONY: all help deps deps-build run demo test tsan torture cover soak lint fuzz sim bench format install clean
+.PHONY: all help deps deps-build run demo test tsan torture cover soak lint fuzz build-sim sim plants bench format install clean
 .PHONY: $(addprefix build-,release $(PRESETS))
 
 all: deps-build build-release ## build build/slipgate and its siblings
@@ -84,9 +84,14 @@ lint: deps build-clang ## format, clang-tidy, cppcheck, shellcheck, the layer ru
 fuzz: build-fuzz ## fuzz one decoder: T=name (or all of them), S=seconds
 	@$(PYTHON) scripts/fuzz --seconds '$(S)' $(T)
 
-sim: deps-build build/build.ninja ## simulated worlds: listed seeds, then fresh ones for S=600 seconds
+build-sim: deps-build build/build.ninja
 	@cmake --build build --parallel $(JOBS) --target slipgate-sim
+
+sim: build-sim ## simulated worlds: listed seeds, then fresh ones for S=600 seconds
 	@scripts/sim build/slipgate-sim '$(S)' '$(JOBS)'
+
+plants: build-sim ## whether the simulator finds each deliberate defect, and how soon
+	@$(PYTHON) scripts/sim-plants --jobs '$(JOBS)'
 
 bench: build-bench ## run the benchmarks
 	@$(PYTHON) scripts/bench build/bench

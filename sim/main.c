@@ -23,6 +23,8 @@ enum { EXIT_FINE, EXIT_FINDING, EXIT_USAGE };
 
 struct options {
     const char *program, *plant;
+    char without_text[512];
+    uint32_t without;
     uint64_t first, last;
     double seconds; /* 0: no limit */
     unsigned jobs;
@@ -55,8 +57,9 @@ static void print_event(struct sim *s, void *ctx, const char *what, uint64_t who
 
 static void print_again(const struct options *o, const struct sim_result *r)
 {
-    (void)printf("  again: %s --seed %" PRIu64 "%s%s%s\n", o->program, r->seed,
-                 o->plant ? " --plant " : "", o->plant ? o->plant : "", o->twice ? " --twice" : "");
+    (void)printf("  again: %s --seed %" PRIu64 "%s%s%s%s%s\n", o->program, r->seed,
+                 o->plant ? " --plant " : "", o->plant ? o->plant : "", o->twice ? " --twice" : "",
+                 o->without ? " --without " : "", o->without_text);
 }
 
 static void print_finding(const struct options *o, const struct sim_result *r)
@@ -104,11 +107,12 @@ static void run_one(const struct options *o, uint64_t seed, struct sim_result *r
 {
     struct sim_watcher w = {print_event, NULL};
     struct buf plan;
+    const struct sim_world world = {&sim_racing, seed, o->without};
     buf_init(&plan, 4096);
     if (o->twice)
-        sim_run_twice(&sim_racing, seed, r);
+        sim_run_twice(&world, r);
     else
-        sim_run(&sim_racing, seed, o->trace ? &w : NULL, r, &plan);
+        sim_run(&world, o->trace ? &w : NULL, r, &plan);
     if (o->single && plan.n)
         (void)printf("plan: %.*s\n", (int)plan.n, (const char *)plan.p);
     (void)fflush(stdout);
@@ -302,6 +306,7 @@ static void usage(FILE *to)
         "  --verbose        a line for every seed\n"
         "  --trace          every event on standard output\n"
         "  --plant NAME     with one deliberate defect; list names them\n"
+        "  --without NAMES  leave these faults out, separated by commas; all: fair weather\n"
         "  --faults list    names what can go wrong\n"
         "exit status: 0 nothing found, 1 a finding, 2 wrong usage\n",
         to);
@@ -347,6 +352,36 @@ static bool fresh(struct options *o)
     return true;
 }
 
+static bool leave_out(const char *name, size_t n, struct options *o)
+{
+    if (n == 3 && memcmp(name, "all", n) == 0) {
+        o->without = (UINT32_C(1) << SIM_FAULTS_N) - 1;
+        return true;
+    }
+    for (int f = 0; f < SIM_FAULTS_N; f++) {
+        const char *known = sim_fault_name((enum sim_fault)f);
+        if (strlen(known) == n && memcmp(name, known, n) == 0) {
+            o->without |= UINT32_C(1) << f;
+            return true;
+        }
+    }
+    (void)fprintf(stderr, "%s: no fault is called %.*s; --faults list names them\n", o->program,
+                  (int)n, name);
+    return false;
+}
+
+static bool without(const char *names, struct options *o)
+{
+    (void)snprintf(o->without_text, sizeof o->without_text, "%s", names);
+    for (; *names; names += *names == ',') {
+        size_t n = strcspn(names, ",");
+        if (!leave_out(names, n, o))
+            return false;
+        names += n;
+    }
+    return o->without != 0;
+}
+
 enum {
     OPT_SEED = 1,
     OPT_SEEDS,
@@ -356,6 +391,7 @@ enum {
     OPT_TRACE,
     OPT_TWICE,
     OPT_PLANT,
+    OPT_WITHOUT,
     OPT_FAULTS,
     OPT_KEEP_GOING,
     OPT_VERBOSE,
@@ -371,6 +407,7 @@ static const struct option longs[] = {
     {"trace", no_argument, NULL, OPT_TRACE},
     {"twice", no_argument, NULL, OPT_TWICE},
     {"plant", required_argument, NULL, OPT_PLANT},
+    {"without", required_argument, NULL, OPT_WITHOUT},
     {"faults", required_argument, NULL, OPT_FAULTS},
     {"keep-going", no_argument, NULL, OPT_KEEP_GOING},
     {"verbose", no_argument, NULL, OPT_VERBOSE},
@@ -411,6 +448,7 @@ static bool option(int c, struct options *o, struct parsed *p)
         o->plant = optarg;
         p->list_plants = strcmp(optarg, "list") == 0;
         return p->list_plants || plant_choose(optarg);
+    case OPT_WITHOUT: return without(optarg, o);
     case OPT_FAULTS: return p->list_faults = strcmp(optarg, "list") == 0;
     case OPT_HELP: return p->help = true;
     default: return false;

@@ -4,7 +4,7 @@
 
 /* A few seeds have none or one at full strength; the others have each with a chance of their own.
  */
-static void choose_faults(struct sim_plan *p, struct rng *r)
+static void choose_faults(struct sim_plan *p, struct rng *r, uint32_t without)
 {
     uint64_t mood = rng_below(r, 100);
     double each = mood < 6 ? 0 : mood < 16 ? 0 : mood < 55 ? 0.2 : mood < 85 ? 0.35 : 0.6;
@@ -17,6 +17,9 @@ static void choose_faults(struct sim_plan *p, struct rng *r)
     uint64_t only = rng_below(r, SIM_FAULTS_N);
     if (mood >= 6 && mood < 16)
         p->strength[only] = 1;
+    for (int f = 0; f < SIM_FAULTS_N; f++)
+        if (without >> f & 1)
+            p->strength[f] = 0;
 }
 
 double sim_plan_rate(enum sim_fault f)
@@ -96,10 +99,10 @@ static void choose_links(struct sim_plan *p, struct rng *r)
     }
 }
 
-void sim_plan_make(struct sim_plan *p, struct rng *r)
+void sim_plan_make(struct sim_plan *p, struct rng *r, uint32_t without)
 {
     *p = (struct sim_plan){0};
-    choose_faults(p, r);
+    choose_faults(p, r, without);
     choose_bots(p, r);
     choose_times(p, r);
     choose_links(p, r);

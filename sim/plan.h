@@ -28,7 +28,8 @@ struct sim_plan {
     struct impair_profile dgrams;
 };
 
-void sim_plan_make(struct sim_plan *, struct rng *);
+/* without: a bit for each fault that is left out, whatever the seed says. */
+void sim_plan_make(struct sim_plan *, struct rng *, uint32_t without);
 /* How often a fault of full strength strikes where it could. */
 double sim_plan_rate(enum sim_fault);
 /* In one line, for people. */

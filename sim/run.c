@@ -124,25 +124,25 @@ static void report(const struct sim *s, struct sim_result *r)
     (void)snprintf(r->text, sizeof r->text, "%.*s", (int)s->finding.n, (const char *)s->finding.p);
 }
 
-void sim_run(const struct sim_game *game, uint64_t seed, const struct sim_watcher *watcher,
-             struct sim_result *ret, struct buf *plan_text)
+void sim_run(const struct sim_world *w, const struct sim_watcher *watcher, struct sim_result *ret,
+             struct buf *plan_text)
 {
     bool before = alloc_fault_suspend(true);
     long blocks = alloc_live_blocks();
     struct sim s;
     struct sim_plan plan;
-    sim_init(&s, seed);
-    sim_plan_make(&plan, &s.chance[CHANCE_PLAN]);
+    sim_init(&s, w->seed);
+    sim_plan_make(&plan, &s.chance[CHANCE_PLAN], w->without);
     if (plan_text)
         sim_plan_text(&plan, plan_text);
     s.plan = &plan;
-    s.game = game;
+    s.game = w->game;
     s.watch = watcher ? watcher->event : NULL;
     s.watch_ctx = watcher ? watcher->ctx : NULL;
     live(&s);
     s.phase = PHASE_OVER;
     sim_node_destroy(&s);
-    game->close(&s);
+    w->game->close(&s);
     sim_net_destroy(&s);
     if (alloc_live_blocks() != blocks)
         sim_find(&s, "memory", "%ld blocks are left when the world has ended",
@@ -204,13 +204,13 @@ static void compare(struct sim *s, void *ctx, const char *what, uint64_t who, st
         (unsigned long long)b.who, b.n, (unsigned long long)b.step);
 }
 
-void sim_run_twice(const struct sim_game *game, uint64_t seed, struct sim_result *ret)
+void sim_run_twice(const struct sim_world *w, struct sim_result *ret)
 {
     struct memory m = {0};
     struct sim_result again;
-    sim_run(game, seed, &(struct sim_watcher){remember, &m}, ret, NULL);
+    sim_run(w, &(struct sim_watcher){remember, &m}, ret, NULL);
     if (!ret->found) {
-        sim_run(game, seed, &(struct sim_watcher){compare, &m}, &again, NULL);
+        sim_run(w, &(struct sim_watcher){compare, &m}, &again, NULL);
         if (!m.differs && (again.digest != ret->digest || again.steps != ret->steps)) {
             m.differs = true;
             m.step = again.steps;

@@ -18,17 +18,24 @@ struct sim_result {
     char text[SIM_TEXT_MAX];
 };
 
+struct sim_world {
+    const struct sim_game *game;
+    uint64_t seed;
+    uint32_t without; /* a bit for each fault that is left out */
+};
+_Static_assert(SIM_FAULTS_N <= 32, "one bit each");
+
 struct sim_watcher {
     void (*event)(struct sim *, void *ctx, const char *what, uint64_t who, struct span bytes);
     void *ctx;
 };
 
 /* watcher may be NULL. plan_text, when not NULL, gets the plan in one line. */
-void sim_run(const struct sim_game *, uint64_t seed, const struct sim_watcher *watcher,
-             struct sim_result *ret, struct buf *plan_text);
+void sim_run(const struct sim_world *, const struct sim_watcher *watcher, struct sim_result *ret,
+             struct buf *plan_text);
 
 /* Runs it twice and compares every event; a difference is a finding ("twice") that names the first.
  */
-void sim_run_twice(const struct sim_game *, uint64_t seed, struct sim_result *ret);
+void sim_run_twice(const struct sim_world *, struct sim_result *ret);
 
 #endif
