@@ -36,8 +36,6 @@ static void reopen_log(struct app *a)
 {
     struct buf why;
     buf_init(&why, 1024);
-    a->log->level = (enum log_level)config_enum(a->config, "log.level");
-    log_sink_set_format(a->sink, (enum log_sink_format)config_enum(a->config, "log.format"));
     if (log_sink_reopen(a->sink, &why))
         LOG(a->log, &row_log_failed, LF_SPAN("reason", buf_span(&why)));
     buf_fini(&why);
@@ -52,7 +50,8 @@ static void spread(struct app *a, struct buf *why)
     struct exempt exempt;
     int rc = a->admin ? admin_set_config(a->admin, a->config) : 0;
     struct notice notice = {.kind = NOTICE_CONFIG, .u.config = a->config};
-    reopen_log(a);
+    a->log->level = (enum log_level)config_enum(a->config, "log.level");
+    log_sink_set_format(a->sink, (enum log_sink_format)config_enum(a->config, "log.format"));
     if (exempt_parse(&exempt, config_text(a->config, "limits.exempt"), why) == 0)
         server_set_exempt(a->server, &exempt);
     (void)hash_set_cost(a->hash, (unsigned)config_int(a->config, "accounts.password_cost"));
@@ -88,10 +87,11 @@ void app_reload(struct app *a)
     struct buf why;
     buf_init(&why, 2048);
     notify_send("RELOADING=1");
+    /* First: what the reload has to say belongs into the new file, a failure above all. */
+    reopen_log(a);
     int rc = read_again(a, &next, &why);
     if (rc) {
         LOG(a->log, &row_failed, LF_SPAN("reason", buf_span(&why)), LF_STR("error", err_name(rc)));
-        reopen_log(a); /* a log that was rotated away must not wait for a mended configuration */
     } else {
         config_destroy(a->config);
         a->config = next;

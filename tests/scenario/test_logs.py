@@ -128,15 +128,15 @@ def test_a_default_secret_is_warned_about(server, new_server):
     assert "udp_shared_secret" not in new_server(racing__udp_shared_secret="mine").log()
 
 
-def test_a_log_file_is_opened_anew_on_sighup(new_server, connect, tmp_path):
-    """What log rotation does: rename the file, then tell the server."""
-    path = tmp_path / "slipgate.log"
-    server = new_server(log__file=path)
-    connect(server).ask("PING")
-    until(lambda: path.exists() and path.stat().st_size > 0, "records go to the file")
-    path.rename(tmp_path / "slipgate.log.1")
+def test_a_reload_that_fails_says_so_in_the_new_file(new_server, tmp_path):
+    """What log rotation does: rename the file, then tell the server; here with a configuration that is wrong."""
+    path, old = tmp_path / "slipgate.log", tmp_path / "slipgate.log.1"
+    server = new_server(start=False, log__file=path)
+    server.config = "[racing]\nroom_size = 2\n"
+    server.start()
+    path.rename(old)
+    (server.folder / "slipgate.ini").write_text("[racing]\nroom_size = many\n")
     server.signal(signal.SIGHUP)
     until(path.exists, "a new file is made")
-    connect(server).ask("PING")
-    until(lambda: path.stat().st_size > 0, "and written to")
-    assert path.stat().st_mode & 0o007 == 0, "what players do is nobody else's business"
+    until(lambda: "config.reload_failed" in path.read_text(), "and told what went wrong")
+    assert "config.reload_failed" not in old.read_text()
