@@ -1,4 +1,4 @@
-"""The first thing a client hears: CONNECTED, a bar, its session id, a line feed."""
+"""The first thing a foreign client hears: CONNECTED, a bar, its session id, a line feed. More: scripts/welcome.talk."""
 import re
 
 
@@ -16,24 +16,3 @@ def test_session_id_is_a_compact_random_uuid(connect):
         assert session_id[12] == "4", "version"
         assert session_id[16] in "89ab", "variant"
         assert set(session_id) & set("abcdf"), "some clients would read this id as a number"
-
-
-def test_welcome_comes_before_the_client_says_anything_and_only_once(connect):
-    player = connect()
-    assert b"CONNECTED" not in player.ask("PING")
-    assert b"CONNECTED" not in player.ask("PLAYER_INFO")
-
-
-def test_a_new_session_is_anonymous_and_in_no_room(connect):
-    player = connect()
-    assert player.get("PLAYER_INFO") == {
-        "command": "PLAYER_INFO",
-        "playerInfo": {"id": player.id, "name": "Anonymous", "currentRoomId": None}}
-
-
-def test_reconnecting_gives_a_new_id(join_server, unique):
-    name = unique()
-    first = join_server(name=name)
-    first_id = first.id
-    first.close()
-    assert join_server(name=name).id != first_id
