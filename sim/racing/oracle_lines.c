@@ -259,6 +259,17 @@ bool o_is_login(struct racing_oracle *o, const struct o_link *l, const struct o_
            !o_login_refusal(o, l, c, &name, &password, &auth_failed) && password.n;
 }
 
+bool o_login_fields(struct racing_oracle *o, const struct o_link *l, const struct o_command *c,
+                    struct span *name, struct span *password)
+{
+    *name = span_of(l->name, l->name_n);
+    if (c->kind != O_NAME && c->kind != O_AUTHENTICATE)
+        return false;
+    return o_string(o, 1, &c->v[OM_PASSWORD], password) > 0 && password->n <= PASSWORD_LEGACY_MAX &&
+           (c->kind == O_AUTHENTICATE || o_string(o, 0, &c->v[OM_NAME], name) > 0) &&
+           name->n <= NAME_N;
+}
+
 static struct o_offer offer_of(const struct o_command *c)
 {
     struct o_offer f = {0};
@@ -277,8 +288,7 @@ static struct o_offer offer_of(const struct o_command *c)
 void o_login_begin(struct racing_oracle *o, struct o_link *l, const struct o_command *c)
 {
     struct span name, password;
-    bool auth_failed;
-    CHECK(!o_login_refusal(o, l, c, &name, &password, &auth_failed) && password.n);
+    CHECK(o_login_fields(o, l, c, &name, &password));
     struct o_pending *p = &l->login;
     p->on = true;
     p->authenticate = c->kind == O_AUTHENTICATE;

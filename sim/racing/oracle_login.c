@@ -62,13 +62,10 @@ static const struct o_command *would_begin(struct racing_oracle *o, struct o_lin
                                            const struct o_chain *c, struct span *password)
 {
     struct span name;
-    bool auth_failed;
     if (!l->used || l->mute || l->login.on || l->cur.at >= l->in.n)
         return NULL;
     const struct o_command *n = o_next_replied(o, l);
-    bool is = n && o_is_login(o, l, n) &&
-              !o_login_refusal(o, l, n, &name, password, &auth_failed) && is_name(c, name);
-    return is ? n : NULL;
+    return n && o_login_fields(o, l, n, &name, password) && is_name(c, name) ? n : NULL;
 }
 
 /* Whoever waits longest with that name; the password will tell whether it is the one. */

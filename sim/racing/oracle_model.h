@@ -384,6 +384,10 @@ int o_string(struct racing_oracle *, unsigned i, const struct json_val *, struct
  */
 const char *o_login_refusal(struct racing_oracle *, const struct o_link *, const struct o_command *,
                             struct span *name, struct span *password, bool *auth_failed);
+/* Its name and password, whether or not they would be accepted now: in a batch it may have been
+ * begun under another configuration. */
+bool o_login_fields(struct racing_oracle *, const struct o_link *, const struct o_command *,
+                    struct span *name, struct span *password);
 /* Whether the command is a login that has to ask somebody. */
 bool o_is_login(struct racing_oracle *, const struct o_link *, const struct o_command *);
 void o_login_begin(struct racing_oracle *, struct o_link *, const struct o_command *);

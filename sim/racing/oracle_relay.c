@@ -239,10 +239,11 @@ void oracle_dgram_out(struct sim *s, const struct path *path, struct span bytes)
     was = recipient(o, path, i == NOBODY ? NOBODY - 1 : i);
     if (was != NOBODY && was_due(o, o_link(o, was), path, bytes))
         return;
-    sim_find(s, oracle_for(o->last_drop),
-             "a datagram of %zu bytes went to %s (session %.8s), to "
-             "whom none like it was due",
-             bytes.n, addr_text(&path->peer, text), i == NOBODY ? "none" : o->links[i].id);
+    /* Memory may have failed where an endpoint was to move: then the old one is as good. */
+    o_suspect(o, oracle_for(o->last_drop),
+              "a datagram of %zu bytes went to %s (session %.8s), to "
+              "whom none like it was due",
+              bytes.n, addr_text(&path->peer, text), i == NOBODY ? "none" : o->links[i].id);
 }
 
 /* ---- the end of the call ---- */
