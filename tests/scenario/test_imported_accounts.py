@@ -1,4 +1,5 @@
-"""Accounts brought along from a server that stored unsalted SHA-256: good for one login, then hashed properly."""
+"""What the database holds of accounts from a server that stored unsalted SHA-256, before and after a login. What
+their players see is in scripts/imported_accounts.talk."""
 import base64
 import hashlib
 import sqlite3
@@ -42,11 +43,6 @@ def test_a_good_login_rewrites_the_record(imported, connect):
     assert stored(server, "old") == sha256_record("secret123"), "a failure changes nothing"
     assert connect(server).ask("NAME", name="old", password="secret123") == name_ok("old")
     assert stored(server, "old").startswith("$2")
-    assert connect(server).ask("NAME", name="old", password="guess") == NAME_TAKEN
-    assert connect(server).ask("NAME", name="old", password="secret123") == name_ok("old")
-    server.kill()
-    server.start()
-    assert connect(server).ask("NAME", name="old", password="secret123") == name_ok("old")
 
 
 def test_authenticate_rewrites_it_too(imported, connect):
@@ -63,5 +59,3 @@ def test_a_password_longer_than_bcrypt_holds_stays_as_it_is(imported, connect):
     for _ in range(2):
         assert connect(server).ask("NAME", name="old", password=password) == name_ok("old")
         assert stored(server, "old") == sha256_record(password)
-    for guess in ("x" * 72, "x" * 79, "x" * 81):
-        assert connect(server).get("NAME", name="old", password=guess)["command"] != "NAME_OK"
