@@ -213,12 +213,22 @@ static void begin_chain(struct racing_oracle *o, const struct ask *a, uint64_t r
         attribute(o, c);
 }
 
+/* It waits for asks, or those it is thought to have may be another's. */
+static bool may_be_of(const struct racing_oracle *o, const struct o_link *l,
+                      const struct o_chain *c)
+{
+    if (!l->used || l->mute || !l->login.on || !is_name(c, span_of(l->login.name, l->login.name_n)))
+        return false;
+    const struct o_chain *its = l->login.req ? chain_of(o, l->login.req) : NULL;
+    return !its || !its->sure;
+}
+
 /* The service just looks a name up: somebody must want that. */
 static void wanted_judge(struct racing_oracle *o, struct o_chain *c)
 {
     struct span password;
     for (uint32_t i = 0; i < o->links_n; i++)
-        if (waits_for(&o->links[i], c) || would_begin(o, &o->links[i], c, &password) ||
+        if (may_be_of(o, &o->links[i], c) || would_begin(o, &o->links[i], c, &password) ||
             (o->links[i].used && o->links[i].mute && o->links[i].closed_step == o->sim->step))
             return;
     o_suspect(o, "login", "%.*s is looked for, and nobody asked for that", c->name_n, c->name);

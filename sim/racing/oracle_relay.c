@@ -124,12 +124,18 @@ static bool is_text(struct racing_oracle *o, const struct o_text *t, struct span
     return t->rewrite != REWRITE_NO && o_rewritten_well(t, in, out);
 }
 
+/* Where a session that is in doubt is heard from: any port of its machine. */
+static bool goes_to(const struct racing_oracle *o, const struct o_due *d, const struct path *path)
+{
+    return same_endpoint(&d->path, path) ||
+           (d->optional && o->links[d->link].unsure && addr_same_host(&d->path.peer, &path->peer));
+}
+
 static bool take_due(struct racing_oracle *o, struct o_due *d, const struct path *path,
                      struct span out, enum o_form form)
 {
     const struct o_link *l = &o->links[d->link];
-    if (!d->used || !same_endpoint(&d->path, path) ||
-        (d->form != form && !(d->optional && l->unsure)) ||
+    if (!d->used || !goes_to(o, d, path) || (d->form != form && !(d->optional && l->unsure)) ||
         !is_text(o, &o->texts[d->text], out, form == FORM_AEAD && l->pack))
         return false;
     d->used = false;
@@ -159,10 +165,10 @@ static uint32_t recipient(const struct racing_oracle *o, const struct path *path
     if (after == NOBODY && now != NOBODY)
         return now;
     for (uint32_t i = 0; i < o->dues_n; i++)
-        if (o->dues[i].used && o->dues[i].link != after && same_endpoint(&o->dues[i].path, path))
+        if (o->dues[i].used && o->dues[i].link != after && goes_to(o, &o->dues[i], path))
             return o->dues[i].link;
     for (uint32_t i = 0; i < o->late_n; i++)
-        if (o->late[i].used && o->late[i].link != after && same_endpoint(&o->late[i].path, path))
+        if (o->late[i].used && o->late[i].link != after && goes_to(o, &o->late[i], path))
             return o->late[i].link;
     return NOBODY;
 }
