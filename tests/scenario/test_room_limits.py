@@ -1,33 +1,7 @@
-"""The ceiling on rooms, and one list that holds them all."""
+"""One list that holds all the rooms there may be. Limits of rooms by the dozen are in scripts/rooms_limits.talk."""
 import json
 
 from harness.messages import TOO_MANY_ROOMS, wire
-
-
-def test_rooms_up_to_the_limit_and_not_one_more(new_server, join_server):
-    server = new_server(racing__max_rooms=3)
-    players = [join_server(server) for _ in range(4)]
-    for player in players[:3]:
-        player.create_room()
-    assert players[3].ask("CREATE_ROOM", name="one too many") == TOO_MANY_ROOMS
-    assert players[3].current_room() is None
-    assert len(players[3].rooms()) == 3
-    # A player who is alone in a room may trade it for another: the old one ends.
-    traded = players[0].get("CREATE_ROOM", name="traded")
-    assert traded["command"] == "ROOM_CREATED", traded
-    assert len(players[3].rooms()) == 3
-    players[0].get("LEAVE_ROOM")
-    players[3].create_room()
-
-
-def test_a_refused_room_keeps_the_one_that_is_shared(new_server, join_server):
-    server = new_server(racing__max_rooms=1)
-    host, guest = join_server(server), join_server(server)
-    room = host.create_room()
-    guest.join(room)
-    assert guest.ask("CREATE_ROOM", name="second") == TOO_MANY_ROOMS
-    assert guest.current_room() == room
-    assert len(host.players_in_room()) == 2
 
 
 def test_one_list_holds_a_thousand_rooms(join_server, connect):
