@@ -291,6 +291,8 @@ static void cast_words(struct parser *in, struct cast *c)
             c->keys = parse_keep(in, client_word(in));
         else if (take_word(in, "conn"))
             c->conn = parse_keep(in, client_word(in));
+        else if (take_word(in, "secret"))
+            c->secret = value_word(in, "a secret");
         else if (take_word(in, "from"))
             c->from = address(in);
         else if (take_word(in, "port"))

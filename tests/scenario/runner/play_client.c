@@ -425,6 +425,16 @@ static bool make_inner(struct play *p, struct client *c, const struct step *x, e
     return ok;
 }
 
+/* The document's keys as they would be under another secret. */
+static void derive(const struct play *p, const struct client *of, const char *secret,
+                   struct keys *keys)
+{
+    char variable[VAR_NAME_MAX + 4];
+    (void)snprintf(variable, sizeof variable, "%s.id", of->name);
+    const char *id = vars_get(&p->vars, variable);
+    keys_derive(keys, id ? id : "", secret);
+}
+
 static bool make_dgram(struct play *p, struct client *c, const struct step *x, struct buf *to)
 {
     const struct cast *a = x->cast;
@@ -438,8 +448,10 @@ static bool make_dgram(struct play *p, struct client *c, const struct step *x, s
     if (ok) {
         struct keys keys = of->keys;
         memcpy(keys.conn_id, conn->keys.conn_id, sizeof keys.conn_id);
+        if (a->secret)
+            derive(p, of, a->secret, &keys);
         ok = form_seal(&keys, form, a->seq, buf_span(&inner), to, &why);
-        of->keys.sent = keys.sent;
+        of->keys.sent = a->secret ? of->keys.sent : keys.sent;
         if (!ok)
             (void)play_miss(p, c, "%s: %.*s", c->name, (int)why.n, (const char *)why.p);
     }

@@ -71,6 +71,7 @@ struct cast {
     int form;        /* enum form, or -1: the client's own */
     char *keys;      /* another client's keys, or NULL */
     char *conn;      /* the connection id of another client's grant, or NULL */
+    char *secret;    /* another shared secret, or NULL */
     char *from;      /* another address, or NULL */
     uint32_t port;   /* which of the client's ports, 1 is its usual one */
     int64_t seq;     /* sequence, or -1: the next */

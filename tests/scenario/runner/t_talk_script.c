@@ -71,6 +71,7 @@ static const struct refusal refusals[] = {
     {"client A\nA>> keys b {}", "a client's name begins with a capital letter"},
     {"client A\nA>> again {}", "nothing may follow here: '{}'"},
     {"client A\nA>> back {}", "nothing may follow here: '{}'"},
+    {"client A\nA>> secret", "a secret is missing"},
     {"client A\nA>> conn b {}", "a client's name begins with a capital letter"},
     {"client A\nA>> add 0 {}", "how many bytes is a number from 1 to 1500"},
     {"client A\nA>> length x {}", "a length is a number from 0"},
