@@ -22,10 +22,10 @@ enum login_outcome {
 };
 
 struct login_policy {
-    bool fold_names;    /* ignore ASCII letter case */
-    bool auto_register; /* first use registers */
+    bool fold_names;       /* ignore ASCII letter case */
+    bool auto_register;    /* first use registers */
     uint32_t password_min; /* 0 is taken as 1: no account goes without a password */
-    struct exempt exempt; /* from the growing delay */
+    struct exempt exempt;  /* from the growing delay */
 };
 
 struct login_request {

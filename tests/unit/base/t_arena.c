@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "sim/alloc_fault.h"
 #include "base/arena.h"
+#include "sim/alloc_fault.h"
 
 static void pieces_lie_one_behind_the_other(void **state)
 {

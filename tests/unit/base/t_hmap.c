@@ -6,10 +6,10 @@
 
 #include <cmocka.h>
 
-#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "base/hmap.h"
 #include "base/rng.h"
+#include "sim/alloc_fault.h"
 
 static const uint64_t seed[2] = {1, 2};
 

@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "base/metric.h"
+#include "sim/alloc_fault.h"
 
 static const struct metric_row first[] = {
     {"a_total", "kind=\"x\"", METRIC_COUNTER, "Things, by kind."},

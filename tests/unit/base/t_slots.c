@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "sim/alloc_fault.h"
 #include "base/rng.h"
 #include "base/slots.h"
+#include "sim/alloc_fault.h"
 
 #include <stdalign.h>
 

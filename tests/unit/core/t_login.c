@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
-#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "core/login.h"
+#include "sim/alloc_fault.h"
 #include "sim/host_fake.h"
 
 /* A service that does nothing but log in. */

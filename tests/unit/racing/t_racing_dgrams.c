@@ -3,9 +3,9 @@
  * "Datagrams"). */
 #include "talk.h"
 
-#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "games/racing/racing.h"
+#include "sim/alloc_fault.h"
 #include "wire/gzip.h"
 
 #include <stdio.h>

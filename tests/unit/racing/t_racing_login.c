@@ -2,9 +2,9 @@
  * passwords and keys (docs/protocol-racing.md, "Names and passwords", "Stronger datagrams"). */
 #include "talk.h"
 
-#include "sim/alloc_fault.h"
 #include "base/err.h"
 #include "games/racing/state.h"
+#include "sim/alloc_fault.h"
 #include "wire/text.h"
 
 #include <stdio.h>

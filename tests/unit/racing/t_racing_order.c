@@ -2,8 +2,8 @@
  * (docs/protocol-racing.md, "Lines", "Commands"). */
 #include "talk.h"
 
-#include "sim/alloc_fault.h"
 #include "base/err.h"
+#include "sim/alloc_fault.h"
 #include "wire/text.h"
 
 #include <stdio.h>

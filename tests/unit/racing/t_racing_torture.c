@@ -3,10 +3,10 @@
  * still answers answers rightly. libcrypto's own memory fails too. */
 #include "talk.h"
 
-#include "sim/alloc_fault.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "games/racing/racing.h"
+#include "sim/alloc_fault.h"
 #include "wire/json.h"
 #include "wire/text.h"
 

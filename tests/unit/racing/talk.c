@@ -1,9 +1,9 @@
 #include "talk.h"
 
-#include "sim/alloc_fault.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "games/racing/racing.h"
+#include "sim/alloc_fault.h"
 #include "wire/gzip.h"
 #include "wire/json.h"
 #include "wire/text.h"
