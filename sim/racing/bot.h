@@ -47,7 +47,8 @@ struct bot {
     uint64_t said;              /* datagram messages made */
     uint64_t rooms[BOT_ROOMS];  /* that it was, or asked to be, in; the first half of their ids */
     uint32_t rooms_at;
-    bool creating; /* may be in a room whose id it was not told yet */
+    uint32_t creating; /* rooms it asked for whose ids it was not told yet */
+    bool untold;       /* and will not be: the connection ended before the answer came */
 };
 
 struct capture { /* a datagram that somebody sent to the server */

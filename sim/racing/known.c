@@ -174,9 +174,22 @@ void known_room(struct bot *b, const char *room)
         b->rooms[b->rooms_at++ % BOT_ROOMS] = tag;
 }
 
+void known_created(struct bot *b)
+{
+    b->creating -= b->creating > 0;
+}
+
+void known_end(struct bot *b)
+{
+    b->untold |= b->creating > 0;
+    b->creating = 0;
+    b->id[0] = '\0';
+}
+
 static bool share_a_room(const struct bot *a, const struct bot *b)
 {
-    if (a->creating || b->creating || a->rooms_at > BOT_ROOMS || b->rooms_at > BOT_ROOMS)
+    bool sure = a->creating == 0 && b->creating == 0 && !a->untold && !b->untold;
+    if (!sure || a->rooms_at > BOT_ROOMS || b->rooms_at > BOT_ROOMS)
         return true; /* cannot be told */
     for (size_t i = 0; i < BOT_ROOMS; i++)
         if (a->rooms[i] && was_in(b, a->rooms[i]))

@@ -38,6 +38,10 @@ void known_open(struct bot *, const char *id);
 void known_form(struct bot *, enum seal_kind form);
 /* The bot is, or asked to be, in this room. */
 void known_room(struct bot *, const char *room);
+/* A CREATE_ROOM of its was answered. */
+void known_created(struct bot *);
+/* The bot's session is over. */
+void known_end(struct bot *);
 
 struct ear { /* what a listener remembers of those it has heard, to notice what comes twice */
     struct {

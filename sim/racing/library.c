@@ -100,7 +100,7 @@ static void on_done(struct slipgate_client *c, void *user, enum slipgate_request
         sim_find(l->bot->sim, "bot-replies", "bot %u got an answer that nobody asked for: %s",
                  l->bot->number, text);
     if (r == SLIPGATE_REQUEST_CREATE_ROOM)
-        l->bot->creating = false;
+        known_created(l->bot);
     if (l->to->answered)
         l->to->answered(l->bot, request_of(r), error == 0, span_str(text));
 }
@@ -141,7 +141,6 @@ static void on_room(struct slipgate_client *c, void *user, enum slipgate_room_ev
     if (strlen(id) != BOT_ID)
         return;
     if (event == SLIPGATE_ROOM_CREATED || event == SLIPGATE_ROOM_JOINED) {
-        l->bot->creating = false;
         known_room(l->bot, id);
         bots_room(l->bot->all, span_str(id));
     }
@@ -262,8 +261,7 @@ void library_end(struct library *l)
     l->open = false;
     sim_stop(l->bot->sim, &l->timer);
     sgc_session_end(&l->s, SLIPGATE_E_CLOSED, false, NULL);
-    l->bot->id[0] = '\0';
-    l->bot->creating = false;
+    known_end(l->bot);
 }
 
 void library_bytes(struct library *l, struct span bytes)
@@ -313,7 +311,7 @@ bool library_ask(struct library *l, enum request kind, const char *a, const char
     if (kind == ASK_JOIN && strlen(a) == BOT_ID)
         known_room(l->bot, a);
     if (kind == ASK_CREATE)
-        l->bot->creating = true;
+        l->bot->creating++;
     settle(l);
     return true;
 }

@@ -63,8 +63,7 @@ void talk_end(struct talk *t)
     close_udp(t);
     t->open = t->authenticated = false;
     t->n = 0;
-    t->bot->id[0] = '\0';
-    t->bot->creating = false;
+    known_end(t->bot);
 }
 
 /* ---- asking ---- */
@@ -147,7 +146,7 @@ static void note(struct talk *t, enum request kind, const char *a)
     if (kind == ASK_JOIN && strlen(a) == BOT_ID)
         known_room(t->bot, a);
     if (kind == ASK_CREATE)
-        t->bot->creating = true;
+        t->bot->creating++;
     if (kind == ASK_BYE)
         t->bye = true;
 }
@@ -316,8 +315,6 @@ static void tell_room(struct talk *t, enum room_how how, const struct json_val *
         wrong(t, line, "no room id");
         return;
     }
-    if (how == ROOM_CREATED)
-        t->bot->creating = false;
     if (how == ROOM_CREATED || how == ROOM_JOINED) {
         known_room(t->bot, id);
         bots_room(t->bot->all, span_str(id));
@@ -419,7 +416,6 @@ static void details(struct talk *t, unsigned answer, const struct json_val *v, s
     case SAYS_LEAVE_OK: tell_room(t, ROOM_LEFT, &v[V_ROOM_ID], line); break;
     case SAYS_LIST: tell_list(t, v[V_ROOMS].raw); break;
     case SAYS_PLAYERS: tell_players(t, v[V_PLAYERS].raw); break;
-    case SAYS_ERROR: t->bot->creating = false; break;
     default: break;
     }
 }
@@ -469,6 +465,8 @@ static void line_in(struct talk *t, struct span line)
     if (kind == ASK_NOTHING)
         return;
     details(t, answer, v, line);
+    if (kind == ASK_CREATE)
+        known_created(t->bot);
     bool ok = !(answer & (SAYS_ERROR | SAYS_AUTH_FAILED | SAYS_UNKNOWN));
     if (t->to->answered)
         t->to->answered(t->bot, kind, ok, inner(&v[V_MESSAGE]));
