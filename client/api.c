@@ -3,10 +3,10 @@
 #include "base/utf8.h"
 #include "client/client.h"
 
-void slipgate_config_init(struct slipgate_config *cfg)
+void slipgate_config_init_sized(struct slipgate_config *cfg, size_t size)
 {
-    *cfg = (struct slipgate_config){
-        .size = sizeof *cfg,
+    const struct slipgate_config all = {
+        .size = size,
         .port = 443,
         .verify = SLIPGATE_VERIFY_CA,
         .udp = SLIPGATE_UDP_PREFER_AEAD,
@@ -22,8 +22,10 @@ void slipgate_config_init(struct slipgate_config *cfg)
         .ping_interval_ms = 20000,
         .out_max = 65536,
         .line_max = 1048576,
-        .callbacks = {.size = sizeof cfg->callbacks},
+        .callbacks = {.size = sizeof all.callbacks},
     };
+    memset(cfg, 0, size);
+    memcpy(cfg, &all, size < sizeof all ? size : sizeof all);
 }
 
 /* ---- requests ---- */

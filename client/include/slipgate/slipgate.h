@@ -20,8 +20,9 @@
  * Errors: functions return 0 (or a count) or one of enum slipgate_error, all negative.
  *
  * Versions: functions and enum values are only added; structs that the caller fills begin with
- * `size`, set by their init function, and only grow. All other structs keep their layout as long as
- * the soname stays. */
+ * `size` and only grow, at their end. All other structs keep their layout as long as the soname
+ * stays, and so does slipgate_callbacks, which lies within the configuration: what is called back
+ * besides is a member of the configuration itself. */
 #ifndef SLIPGATE_SLIPGATE_H
 #define SLIPGATE_SLIPGATE_H
 
@@ -273,9 +274,16 @@ struct slipgate_config {
     void (*on_link_lost)(struct slipgate_client *, void *user, const struct slipgate_update_in *);
 };
 
+/* Defaults for a structure of this size, which is not the library's own when the program was
+ * compiled with another version of this file. */
+SLIPGATE_API void slipgate_config_init_sized(struct slipgate_config *, size_t size);
+
 /* Sets every default: verification by the system's authorities, AEAD preferred with packing,
  * reconnect on. Call it first. */
-SLIPGATE_API void slipgate_config_init(struct slipgate_config *);
+static inline void slipgate_config_init(struct slipgate_config *cfg)
+{
+    slipgate_config_init_sized(cfg, sizeof *cfg);
+}
 
 #define SLIPGATE_LINK_TEXT_MAX 4096u
 #define SLIPGATE_LINK_HELD_MAX 4096u /* of both directions together, some 2 KiB each while held */

@@ -168,12 +168,71 @@ static void test_with_much_on_the_stream(void **state)
     assert_int_equal(stats.lines_in, lines + 4000);
 }
 
+/* Who was compiled before there were links has shorter structures: what lies behind them is neither
+ * read nor written. */
+static void test_an_older_caller(void **state)
+{
+    struct fixture *f = *state;
+    struct slipgate_config cfg;
+    struct slipgate_stats stats;
+    const size_t size = offsetof(struct slipgate_config, link),
+                 stats_size = offsetof(struct slipgate_stats, link_up);
+    memset(&cfg, 0xa5, sizeof cfg);
+    slipgate_config_init_sized(&cfg, size);
+    assert_int_equal(cfg.size, size);
+    assert_int_equal(cfg.port, 443);
+    for (size_t i = size; i < sizeof cfg; i++)
+        assert_int_equal(((const uint8_t *)&cfg)[i], 0xa5);
+
+    f->cfg.size = size;
+    f->cfg.link = "no such link";
+    f->cfg.on_link_lost = count_lost;
+    create(f);
+    log_in(f);
+    assert_null(f->c->hold);
+    memset(&stats, 0xa5, sizeof stats);
+    stats.size = stats_size;
+    slipgate_get_stats(f->c, &stats);
+    assert_int_equal(stats.connects, 1);
+    assert_int_equal(stats.size, stats_size);
+    assert_int_equal(stats.link_up, UINT64_C(0xa5a5a5a5a5a5a5a5));
+}
+
+/* And a newer one gets what he does not know zeroed, and is refused. */
+static void test_a_newer_caller(void **state)
+{
+    struct fixture *f = *state;
+    struct {
+        struct slipgate_config cfg;
+        uint64_t more;
+    } newer = {.more = 7};
+    slipgate_config_init_sized(&newer.cfg, sizeof newer);
+    assert_int_equal(newer.cfg.size, sizeof newer);
+    assert_int_equal(newer.more, 0);
+    newer.cfg.host = "127.0.0.1";
+    assert_int_equal(slipgate_create(&f->c, &newer.cfg), SLIPGATE_E_ARGUMENT);
+}
+
+static void test_links_that_are_none(void **state)
+{
+    struct fixture *f = *state;
+    f->cfg.link = "dsl";
+    assert_int_equal(slipgate_create(&f->c, &f->cfg), SLIPGATE_E_ARGUMENT);
+    f->cfg.link = "";
+    assert_int_equal(slipgate_create(&f->c, &f->cfg), SLIPGATE_E_ARGUMENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_holds_datagrams_back),        TEST(test_loses_datagrams),
-        TEST(test_forgets_with_the_connection), TEST(test_slows_the_stream),
+        TEST(test_holds_datagrams_back),
+        TEST(test_loses_datagrams),
+        TEST(test_forgets_with_the_connection),
+        TEST(test_slows_the_stream),
         TEST(test_with_much_on_the_stream),
+        TEST(test_an_older_caller),
+        TEST(test_a_newer_caller),
+        TEST(test_links_that_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
