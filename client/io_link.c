@@ -90,8 +90,9 @@ static ssize_t slow_read(int fd, struct sgc_slow *s, char *to, size_t n)
 static ssize_t slow_write(int fd, struct sgc_slow *s, const char *from, size_t n)
 {
     size_t taken = sgc_lag_put(&s->up, *s->now_us, span_of(from, n));
+    bool full = sgc_lag_room(&s->up) == 0;
     slow_send(fd, s, *s->now_us);
-    errno = EAGAIN;
+    errno = full ? EAGAIN : ENOMEM; /* nothing would wake who waits for memory */
     return taken ? (ssize_t)taken : -1;
 }
 
