@@ -142,7 +142,7 @@ static struct span trim(struct span s)
     return s;
 }
 
-/* Up to nine digits, and six behind a point: independent of any locale. */
+/* Up to ten digits, and six behind a point: independent of any locale. */
 static bool read_number(struct span s, double *ret)
 {
     double v = 0, scale = 1;

@@ -1,8 +1,7 @@
 #include "bin/cmd_bots_feel.h"
 
-#define LOOKS_MAX                                                                   \
-    4096u /* of one gap: a long one is looked at more rarely, each look for several \
-           */
+/* Of one gap: a long one is looked at more rarely, and each look counts for several. */
+#define LOOKS_MAX 4096u
 
 static uint64_t since(uint64_t now_us, uint64_t then_us)
 {
