@@ -1,15 +1,15 @@
 #include "client/hold.h"
+#include "sim/alloc_fault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 static struct sgc_hold *make(const char *link, bool keep_lost)
 {
-    struct sgc_hold *h = malloc(sizeof *h);
+    struct sgc_hold *h = alloc_own(sizeof *h);
     struct sgc_profile p;
     char why[256];
     assert_int_equal(sgc_profile_read(&p, link, why, sizeof why), 0);
@@ -20,7 +20,7 @@ static struct sgc_hold *make(const char *link, bool keep_lost)
 static void unmake(struct sgc_hold *h)
 {
     sgc_hold_fini(h);
-    free(h);
+    alloc_own_free(h);
 }
 
 static bool put(struct sgc_hold *h, enum sgc_direction d, uint64_t now_us, const char *text)
@@ -172,6 +172,52 @@ static void test_ceiling(void **state)
     unmake(h);
 }
 
+static void test_largest_and_empty(void **state)
+{
+    struct sgc_hold *h = make("delay_ms = 1", false);
+    uint8_t bytes[SGC_DATAGRAM_MAX];
+    struct sgc_arriving a;
+    (void)state;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 7);
+    assert_true(sgc_hold_put(h, SGC_UP, 0, span_of(bytes, sizeof bytes)));
+    assert_true(sgc_hold_put(h, SGC_DOWN, 0, SPAN_NULL));
+    assert_true(sgc_hold_take(h, 1000, &a));
+    assert_int_equal(a.datagram.n, sizeof bytes);
+    assert_memory_equal(a.datagram.p, bytes, sizeof bytes);
+    assert_true(sgc_hold_take(h, 1000, &a));
+    assert_int_equal(a.datagram.n, 0);
+    unmake(h);
+}
+
+/* What finds no memory is lost and counted; what is held already is not. */
+static void test_memory_short(void **state)
+{
+    struct sgc_hold *h = make("delay_ms = 1", false);
+    struct slipgate_stats s = {0};
+    struct sgc_arriving a;
+    unsigned held = 0, came = 0;
+    (void)state;
+    alloc_fault_from(1);
+    assert_false(put(h, SGC_UP, 0, "x"));
+    for (unsigned long nth = 1; nth <= 2; nth++) { /* the queue, and the slots */
+        alloc_fault_at(0);
+        assert_true(put(h, SGC_UP, 0, "x"));
+        for (held++; h->n < h->cap; held++)
+            assert_true(put(h, SGC_UP, 0, "x"));
+        alloc_fault_at(nth);
+        assert_false(put(h, SGC_UP, 0, "x"));
+        assert_true(alloc_fault_fired());
+    }
+    alloc_fault_at(0);
+    sgc_hold_stats(h, &s);
+    assert_int_equal(s.link_up_lost, 3);
+    while (sgc_hold_take(h, 1000, &a))
+        came++;
+    assert_int_equal(came, held);
+    unmake(h);
+}
+
 static void test_clear(void **state)
 {
     struct sgc_hold *h = make("delay_ms = 1\nreorder_percent = 50", false);
@@ -218,6 +264,8 @@ int main(void)
         cmocka_unit_test(test_twins),
         cmocka_unit_test(test_many_in_any_order),
         cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_largest_and_empty),
+        cmocka_unit_test(test_memory_short),
         cmocka_unit_test(test_clear),
         cmocka_unit_test(test_directions_differ),
     };

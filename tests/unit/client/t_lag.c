@@ -1,8 +1,8 @@
 #include "client/lag.h"
+#include "sim/alloc_fault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -11,7 +11,7 @@ static const struct impair_profile slow = {
 
 static int setup(void **state)
 {
-    struct sgc_lag *l = malloc(sizeof *l);
+    struct sgc_lag *l = alloc_own(sizeof *l);
     sgc_lag_init(l, &slow, 1);
     *state = l;
     return 0;
@@ -20,7 +20,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     sgc_lag_fini(*state);
-    free(*state);
+    alloc_own_free(*state);
     return 0;
 }
 
@@ -104,6 +104,23 @@ static void test_jitter_swaps_nothing(void **state)
     }
 }
 
+/* What finds no memory is not taken; what is held already stays good. */
+static void test_memory_short(void **state)
+{
+    static const uint8_t much[SGC_LAG_BYTES];
+    struct sgc_lag *l = *state;
+    alloc_fault_from(1);
+    assert_int_equal(put(l, 0, "abc"), 0);
+    alloc_fault_at(0);
+    assert_int_equal(put(l, 0, "abc"), 3);
+    alloc_fault_from(1);
+    assert_int_equal(sgc_lag_put(l, 0, span_of(much, sizeof much)), 0);
+    alloc_fault_at(0);
+    assert_arrived(l, 100, "abc");
+    assert_int_equal(put(l, 0, "d"), 1);
+    assert_arrived(l, 100, "abcd");
+}
+
 static void test_clear(void **state)
 {
     struct sgc_lag *l = *state;
@@ -119,8 +136,8 @@ static void test_clear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_in_order_after_the_delay), TEST(test_full),  TEST(test_many_moments),
-        TEST(test_jitter_swaps_nothing),     TEST(test_clear),
+        TEST(test_in_order_after_the_delay), TEST(test_full),         TEST(test_many_moments),
+        TEST(test_jitter_swaps_nothing),     TEST(test_memory_short), TEST(test_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
