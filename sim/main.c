@@ -96,7 +96,7 @@ static void print_totals(const struct totals *t)
                      t->seeds ? 100.0 * (double)t->fired[f] / (double)t->seeds : 0);
 }
 
-/* ---- a worker: every so-manieth seed, each told before and after ---- */
+/* ---- a worker: every nth seed, each told before and after ---- */
 
 struct word {
     bool done;
@@ -292,7 +292,7 @@ static int run_here(const struct options *o)
 
 /* ---- the command line ---- */
 
-static void usage(FILE *to)
+static void usage(void)
 {
     (void)fputs(
         "usage: slipgate-sim --seed N | --seeds A-B | --fresh [options]\n"
@@ -309,7 +309,7 @@ static void usage(FILE *to)
         "  --without NAMES  leave these faults out, separated by commas; all: fair weather\n"
         "  --faults list    names what can go wrong\n"
         "exit status: 0 nothing found, 1 a finding, 2 wrong usage\n",
-        to);
+        stdout);
 }
 
 static void list_faults(void)
@@ -352,6 +352,13 @@ static bool fresh(struct options *o)
     return true;
 }
 
+/* Says what is wrong and what to give; for every option that returns false. */
+static bool wrong(const struct options *o, const char *what)
+{
+    (void)fprintf(stderr, "%s: %s\n", o->program, what);
+    return false;
+}
+
 static bool leave_out(const char *name, size_t n, struct options *o)
 {
     if (n == 3 && memcmp(name, "all", n) == 0) {
@@ -379,7 +386,18 @@ static bool without(const char *names, struct options *o)
             return false;
         names += n;
     }
-    return o->without != 0;
+    return o->without != 0 || wrong(o, "--without: give faults; --faults list names them");
+}
+
+static bool plant(const char *name, struct options *o, bool *list)
+{
+    o->plant = name;
+    *list = strcmp(name, "list") == 0;
+    if (*list || plant_choose(name))
+        return true;
+    (void)fprintf(stderr, "%s: no defect is called %s; --plant list names them\n", o->program,
+                  name);
+    return false;
 }
 
 enum {
@@ -419,7 +437,7 @@ struct parsed {
     bool which, list_plants, list_faults, help;
 };
 
-/* False: wrong. */
+/* False: it is wrong, and standard error says what. */
 static bool option(int c, struct options *o, struct parsed *p)
 {
     uint64_t n;
@@ -427,32 +445,44 @@ static bool option(int c, struct options *o, struct parsed *p)
     case OPT_SEED:
         p->which = o->single = number(optarg, "", &o->first);
         o->last = o->first;
-        return p->which;
-    case OPT_SEEDS: return p->which = range(optarg, o);
-    case OPT_FRESH: return p->which = fresh(o);
+        return p->which || wrong(o, "--seed: give a number");
+    case OPT_SEEDS:
+        p->which = range(optarg, o);
+        return p->which || wrong(o, "--seeds: give two numbers in order, such as 1-500");
+    case OPT_FRESH:
+        p->which = fresh(o);
+        return p->which || wrong(o, "--fresh: the system has no entropy; give --seeds");
     case OPT_SECONDS:
-        if (!number(optarg, "", &n))
-            return false;
+        if (!number(optarg, "", &n) || n == 0)
+            return wrong(o, "--seconds: give a whole number, at least 1");
         o->seconds = (double)n;
-        return n > 0;
+        return true;
     case OPT_JOBS:
         if (!number(optarg, "", &n) || n > JOBS_MAX)
-            return false;
+            return wrong(o, "--jobs: give 0 to 64");
         o->jobs = (unsigned)n;
         return true;
     case OPT_TRACE: return o->trace = true;
     case OPT_TWICE: return o->twice = true;
     case OPT_KEEP_GOING: return o->keep_going = true;
     case OPT_VERBOSE: return o->verbose = true;
-    case OPT_PLANT:
-        o->plant = optarg;
-        p->list_plants = strcmp(optarg, "list") == 0;
-        return p->list_plants || plant_choose(optarg);
+    case OPT_PLANT: return plant(optarg, o, &p->list_plants);
     case OPT_WITHOUT: return without(optarg, o);
-    case OPT_FAULTS: return p->list_faults = strcmp(optarg, "list") == 0;
+    case OPT_FAULTS:
+        p->list_faults = strcmp(optarg, "list") == 0;
+        return p->list_faults || wrong(o, "--faults: give list");
     case OPT_HELP: return p->help = true;
-    default: return false;
+    default: return false; /* getopt said it */
     }
+}
+
+static bool together(const struct options *o, const struct parsed *p, int more)
+{
+    if (more)
+        return wrong(o, "it takes options only");
+    if (!p->which)
+        return wrong(o, "give one of --seed, --seeds and --fresh");
+    return !o->trace || (o->single && !o->twice) || wrong(o, "--trace goes with --seed alone");
 }
 
 int main(int argc, char **argv)
@@ -462,17 +492,17 @@ int main(int argc, char **argv)
     bool fine = true;
     for (int c; fine && (c = getopt_long(argc, argv, "", longs, NULL)) != -1;)
         fine = option(c, &o, &p);
-    if (fine && p.list_plants)
+    if (fine && p.list_plants) {
         list_plants();
-    else if (fine && p.list_faults)
+    } else if (fine && p.list_faults) {
         list_faults();
-    else if (fine && p.help)
-        usage(stdout);
-    else if (!fine || !p.which || optind != argc || (o.trace && (o.twice || !o.single)))
-        fine = false;
-    else
+    } else if (fine && p.help) {
+        usage();
+    } else if (fine && together(&o, &p, argc - optind)) {
         return o.jobs ? run_all(&o) : run_here(&o);
-    if (!fine)
-        usage(stderr);
-    return fine ? EXIT_FINE : EXIT_USAGE;
+    } else {
+        (void)fprintf(stderr, "%s --help lists the options\n", o.program);
+        return EXIT_USAGE;
+    }
+    return EXIT_FINE;
 }
