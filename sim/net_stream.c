@@ -89,6 +89,17 @@ static size_t take_piece(struct sim *s, struct net_pipe *p)
     return n;
 }
 
+/* The piece itself, which the caller frees: who gets it may say something, and move the rest. */
+static struct span take_bytes(struct sim *s, struct net_pipe *p)
+{
+    size_t n = take_piece(s, p);
+    uint8_t *bytes = malloc(n);
+    CHECK(bytes);
+    memcpy(bytes, p->bytes.p, n);
+    buf_consume(&p->bytes, n);
+    return span_of(bytes, n);
+}
+
 /* The next thing of this pipe happens then. */
 static void pipe_next(struct sim *s, struct net_pipe *p)
 {
@@ -171,14 +182,10 @@ static void give_up(struct sim *s, struct net_stream *st)
 {
     struct net_pipe *p = &st->up;
     if (p->n > 0) {
-        size_t n = take_piece(s, p);
-        uint8_t *bytes = malloc(n);
-        CHECK(bytes);
-        memcpy(bytes, p->bytes.p, n);
-        buf_consume(&p->bytes, n);
-        sim_event(s, true, "up", st->number, span_of(bytes, n));
-        node_bytes(s, st->link, span_of(bytes, n));
-        free(bytes);
+        struct span bytes = take_bytes(s, p);
+        sim_event(s, true, "up", st->number, bytes);
+        node_bytes(s, st->link, bytes);
+        free((void *)(uintptr_t)bytes.p);
     } else {
         end_up(s, st);
     }
@@ -222,14 +229,10 @@ static void give_down(struct sim *s, struct net_stream *st)
 {
     struct net_pipe *p = &st->down;
     if (p->n > 0) {
-        size_t n = take_piece(s, p);
-        uint8_t *bytes = malloc(n);
-        CHECK(bytes);
-        memcpy(bytes, p->bytes.p, n);
-        buf_consume(&p->bytes, n);
-        sim_event(s, true, "said", st->number, span_of(bytes, n));
-        st->peer->ops->bytes(s, st->peer, span_of(bytes, n));
-        free(bytes);
+        struct span bytes = take_bytes(s, p);
+        sim_event(s, true, "said", st->number, bytes);
+        st->peer->ops->bytes(s, st->peer, bytes);
+        free((void *)(uintptr_t)bytes.p);
     }
     if (!st->peer)
         return;

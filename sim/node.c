@@ -205,14 +205,13 @@ static void fire_tick(struct sim *s, struct sim_timer *t)
 
 /* ---- a process begins ---- */
 
-static size_t settings_of(struct sim *s, char text[SIM_SETTINGS_MAX][96],
-                          const char *ret[SIM_SETTINGS_MAX + 1])
+static void settings_of(struct sim *s, char text[SIM_SETTINGS_MAX][96],
+                        const char *ret[SIM_SETTINGS_MAX + 1])
 {
     size_t n = s->game->settings ? s->game->settings(s, text) : 0;
     for (size_t i = 0; i < n; i++)
         ret[i] = text[i];
     ret[n] = NULL;
-    return n;
 }
 
 static void find_listeners(struct sim_node *n)
@@ -239,7 +238,7 @@ static struct fake *make_fake(struct sim *s, int *rc)
     struct sim_node *n = s->node;
     char text[SIM_SETTINGS_MAX][96];
     const char *settings[SIM_SETTINGS_MAX + 1];
-    (void)settings_of(s, text, settings);
+    settings_of(s, text, settings);
     struct fake_cfg cfg = {
         .ops = s->game->ops,
         .settings = settings,
@@ -370,7 +369,7 @@ void node_reload(struct sim *s)
     const char *settings[SIM_SETTINGS_MAX + 1];
     if (!s->node->f)
         return;
-    (void)settings_of(s, text, settings);
+    settings_of(s, text, settings);
     int rc = fake_configure(enter(s), settings);
     if (rc)
         sim_find(s, "settings", "the configuration is refused: %s", err_text(rc));

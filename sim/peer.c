@@ -124,12 +124,6 @@ static void take_port(struct sim *s, struct peer *p)
     p->listed = true;
 }
 
-void peer_new_port(struct sim *s, struct peer *p)
-{
-    forget_addr(s, p);
-    take_port(s, p);
-}
-
 /* Another port, or another address of the same kind altogether. */
 static void move(struct sim *s, struct peer *p)
 {
@@ -218,11 +212,6 @@ void *peer_ctx(const struct peer *p)
 uint64_t peer_number(const struct peer *p)
 {
     return p->number;
-}
-
-const struct addr *peer_addr(const struct peer *p)
-{
-    return &p->addr;
 }
 
 const struct addr *peer_dgram_addr(const struct peer *p)

@@ -28,8 +28,6 @@ struct peer *peer_create(struct sim *, const struct peer_ops *, void *ctx, const
 void peer_destroy(struct sim *, struct peer *); /* whatever is under way is lost; NULL is fine */
 void *peer_ctx(const struct peer *);
 uint64_t peer_number(const struct peer *); /* in order of creation, from 1 */
-const struct addr *peer_addr(const struct peer *);
-
 /* Where its datagrams come from now. */
 const struct addr *peer_dgram_addr(const struct peer *);
 
@@ -45,6 +43,5 @@ void peer_stall(struct sim *, struct peer *, nsec how_long); /* reads nothing fo
 void peer_dgram(struct sim *, struct peer *, struct span);
 /* As if from somewhere else: a forged source address. */
 void peer_dgram_from(struct sim *, struct peer *, const struct addr *from, struct span);
-void peer_new_port(struct sim *, struct peer *); /* its next datagrams come from another port */
 
 #endif

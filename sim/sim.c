@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define FINDING_MAX   16384u
+#define FINDING_MAX   2048u
 #define SAME_TIME_MAX 500000u
 #define WALL_START_MS INT64_C(1750000000000)
 
@@ -151,23 +151,18 @@ void sim_event(struct sim *s, bool delivered, const char *what, uint64_t who, st
         s->watch(s, s->watch_ctx, what, who, bytes);
 }
 
-static void find(struct sim *s, const char *oracle, const char *text)
-{
-    if (sim_found(s))
-        return;
-    (void)snprintf(s->oracle, sizeof s->oracle, "%s", oracle);
-    s->found_at = s->step;
-    (void)buf_append_str(&s->finding, *text ? text : "?");
-}
-
 void sim_find(struct sim *s, const char *oracle, const char *format, ...)
 {
-    char text[2048];
+    char text[FINDING_MAX];
     va_list args;
+    if (sim_found(s))
+        return;
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    find(s, oracle, text);
+    (void)snprintf(s->oracle, sizeof s->oracle, "%s", oracle);
+    s->found_at = s->step;
+    (void)buf_append_str(&s->finding, *text ? text : "?");
 }
 
 bool sim_found(const struct sim *s)

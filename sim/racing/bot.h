@@ -79,11 +79,6 @@ static inline uint64_t bot_below(struct bot *b, uint64_t n)
     return sim_below(b->sim, CHANCE_BOTS, n);
 }
 
-static inline bool bot_chance(struct bot *b, double p)
-{
-    return sim_chance(b->sim, CHANCE_BOTS, p);
-}
-
 static inline void bot_after_ms(struct bot *b, uint64_t ms)
 {
     sim_after(b->sim, &b->timer, ms * NSEC_PER_MS + bot_below(b, NSEC_PER_MS));
