@@ -164,7 +164,7 @@ class Player:
     def rooms(self):
         return {room["id"]: room for room in self.get("LIST_ROOMS")["rooms"]}
 
-    def open_udp(self, mode="legacy", host=None, source=None):
+    def open_udp(self, mode="legacy", host=None):
         """A socket for this player's datagrams. Nothing is sent yet."""
         if mode == "plain":
             seal = Plain()
@@ -173,7 +173,7 @@ class Player:
         else:
             assert self.grant, "the login did not negotiate"
             seal = Aead(self.grant)
-        self.udp = Link(self, seal, host or self.host, source)
+        self.udp = Link(self, seal, host or self.host)
         return self.udp
 
     # ---- messages of this player
@@ -188,15 +188,15 @@ class Player:
 class Link:
     """A UDP socket that speaks for a player under one seal."""
 
-    def __init__(self, player, seal, host, source=None):
+    def __init__(self, player, seal, host):
         self.player, self.seal = player, seal
         self.address = (host, player.server.port)
         self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((source or ("::1" if ":" in host else "127.0.0.1"), 0))
+        self.socket.bind(("::1" if ":" in host else "127.0.0.1", 0))
 
-    def another(self, seal=None, source=None):
-        """A second socket of the same player: another port, or another address."""
-        return Link(self.player, seal or self.seal, self.address[0], source)
+    def another(self):
+        """A second socket of the same player: another port."""
+        return Link(self.player, self.seal, self.address[0])
 
     def send(self, text):
         self.send_raw(self.seal.seal(text))
@@ -220,9 +220,6 @@ class Link:
             return self.seal.open(data)
         except NotMine as error:
             raise AssertionError(f"{type(self.seal).__name__} cannot open {data[:64]!r}: {error}") from error
-
-    def receive_json(self):
-        return json.loads(self.receive())
 
     def waiting(self):
         """Whatever has arrived already, unopened. Only useful after something that came later was seen."""

@@ -92,11 +92,9 @@ class Aead:
         self.sequence = 0
         self.seen = set()
 
-    def seal(self, text, sequence=None):
-        if sequence is None:
-            self.sequence += 1
-            sequence = self.sequence
-        header = self.HEADER.pack(b"MPG1", self.conn_id, sequence)
+    def seal(self, text):
+        self.sequence += 1
+        header = self.HEADER.pack(b"MPG1", self.conn_id, self.sequence)
         if self.alg == GCM:
             nonce = self.c2s[32:] + header[12:]
             return header + AESGCM(self.c2s[:32]).encrypt(nonce, text, header)
