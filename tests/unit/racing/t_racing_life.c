@@ -567,7 +567,7 @@ static void it_may_end_with_players_in_it(void **state)
     enter_as(f, &in_lobby, "in lobby");
     enter(f, &nobody, HERE);
     assert_int_equal(fake_view(f).sessions, 3);
-    fake_crash(f);
+    crash(f);
 }
 
 int main(void)

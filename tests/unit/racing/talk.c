@@ -58,11 +58,22 @@ struct fake *serve(const char *const *settings)
     return f;
 }
 
-void stop(struct fake *f)
+static void forget_players(void)
 {
     while (players_n)
         forget_keys(players[--players_n]);
+}
+
+void stop(struct fake *f)
+{
+    forget_players();
     fake_destroy(f);
+}
+
+void crash(struct fake *f)
+{
+    forget_players();
+    fake_crash(f);
 }
 
 bool logged(const struct fake *f, const char *text)

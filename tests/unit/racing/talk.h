@@ -34,6 +34,7 @@ struct fake *serve(const char *const *settings);
 #define SERVE(...) serve((const char *const[]){__VA_ARGS__, NULL})
 /* Ends it. Its players' structs must still be there: their keys go too. */
 void stop(struct fake *f);
+void crash(struct fake *f); /* the same without a word to anybody, as a process dies */
 
 /* Whether this stands in the log so far. */
 bool logged(const struct fake *f, const char *text);
