@@ -51,11 +51,17 @@ static void put_value(struct made *m, size_t i, const char *name, float fallback
     }
 }
 
+/* The last of an UPDATE's is the rotation's w. */
+static float fallback_of(size_t i)
+{
+    return i == 6 ? 1 : 0;
+}
+
 static void put_part(struct made *m, const char *name, size_t from, size_t to)
 {
     if (fuzz_chance(m->in, 24)) { /* missing whole */
         for (size_t i = from; i < to; i++)
-            m->value[i] = i == 6 ? 1 : 0;
+            m->value[i] = fallback_of(i);
         m->complete = false;
         return;
     }
@@ -63,7 +69,7 @@ static void put_part(struct made *m, const char *name, size_t from, size_t to)
     (void)buf_append_byte(&m->text, '{');
     bool plain = m->plain; /* how values are spelt casts no doubt on the sender */
     for (size_t i = from; i < to; i++)
-        put_value(m, i, m->input ? controls[i] : axes[i], i == 6 ? 1 : 0);
+        put_value(m, i, m->input ? controls[i] : axes[i], fallback_of(i));
     m->plain = plain;
     (void)buf_append_byte(&m->text, '}');
 }

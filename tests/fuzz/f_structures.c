@@ -128,7 +128,7 @@ static void timers(struct span *in)
 {
     struct timerq q;
     struct timer t[TIMERS] = {{0}};
-    nsec deadline[TIMERS];
+    nsec deadline[TIMERS] = {0};
     uint64_t order[TIMERS] = {0}, orders = 0;
     timerq_init(&q);
     for (nsec now = 0; in->n;) {

@@ -118,7 +118,8 @@ size_t lines_in(struct racing *g, struct now now, struct session *s, struct span
         if (!line_in(g, now, s, line) && !s->ending)
             break;
         rest = span_skip(rest, used);
-        last = used;
+        if (PLANTED(LINE_TWICE))
+            last = used;
     }
     if (PLANTED(LINE_TWICE) && rest.n && !stopped(s))
         return bytes.n - rest.n - last;

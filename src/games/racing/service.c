@@ -57,11 +57,13 @@ static void configure(struct racing *g, const struct config *c)
 {
     struct login_policy p = {.auto_register = true};
     struct buf why;
-    enum single_login before = g->set.single_login;
-    bool again = g->set.line_max != 0;
-    settings_load(&g->set, c);
-    if (PLANTED(RELOAD_HALF) && again)
+    if (PLANTED(RELOAD_HALF) && g->set.line_max != 0) {
+        enum single_login before = g->set.single_login;
+        settings_load(&g->set, c);
         g->set.single_login = before;
+    } else {
+        settings_load(&g->set, c);
+    }
     buf_init(&why, 256);
     if (exempt_parse(&g->exempt, config_text(c, "limits.exempt"), &why))
         g->exempt = (struct exempt){0}; /* checked at the start already; spare nobody */

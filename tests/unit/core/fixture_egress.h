@@ -16,6 +16,7 @@
 #include "wire/seal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static inline int seal_or_fail(struct sealer *s, const struct span *parts, size_t n, uint8_t *to,
                                size_t cap);
@@ -90,7 +91,10 @@ static inline void reopen(struct fixture *x, size_t queue, size_t backlog_cells,
     struct egress_cfg cfg = {queue, backlog_cells * CELL_BYTES, pack};
     egress_destroy(x->e);
     x->e = NULL;
-    assert_int_equal(egress_create(&x->e, &cfg, &x->sink, &x->entropy), 0);
+    if (egress_create(&x->e, &cfg, &x->sink, &x->entropy) != 0) {
+        fail_msg("no egress");
+        abort(); /* not reached; analyzers do not know that */
+    }
 }
 
 static inline int setup(void **state)
