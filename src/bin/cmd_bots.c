@@ -75,7 +75,7 @@ static const struct option_row options[] = {
     {"insecure", NULL, "accept any certificate; default on loopback"},
     {"link", "NAME|FILE", "players behind bad links: wifi, 4g, bad-dsl, satellite or a FILE"},
     {"seed", "N", "of the links' luck: the same again for the same number; default 1"},
-    {"expect", "FIGURE<NUMBER", "exit with 1 unless so; < <= > >= ==; repeatable"},
+    {"expect", "FIGURE<NUMBER", "exit with 1 unless so; < <= > >= ==; up to 32 times"},
     {"no-room", NULL, "stay in the lobby, and send all the same"},
     {"json", NULL, "close with one line of JSON instead of a table"},
     {"progress", NULL, "a line each second even if standard error is no terminal"},

@@ -8,12 +8,12 @@
 
 /* Name and meaning; --help and the manual page list them. */
 #define BOTS_FIGURES(X)                                                                   \
-    X(p50_gap_ms, "pause between two updates of one room-mate, median")                   \
+    X(p50_gap_ms, "gap between two updates of one room-mate, median")                     \
     X(p99_gap_ms, "the same, 99th percentile")                                            \
     X(max_gap_ms, "the same, longest")                                                    \
     X(p50_age_ms, "age of the newest position known of a room-mate, median")              \
     X(p99_age_ms, "the same, 99th percentile")                                            \
-    X(freezes, "pauses of more than 250 ms")                                              \
+    X(freezes, "gaps of more than 250 ms")                                                \
     X(freezes_per_minute, "the same for each player and minute, all room-mates together") \
     X(p50_latency_ms, "time from sending to delivery, median")                            \
     X(p99_latency_ms, "the same, 99th percentile")                                        \

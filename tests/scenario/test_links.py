@@ -102,6 +102,14 @@ def test_wrong_use(options, says):
     assert done.returncode == 2 and says in done.stderr and done.stdout == ""
 
 
+def test_no_more_gates_than_there_is_room_for():
+    gates = ["--expect", "lost==0"] * 32
+    done = run("bots", *gates, "--names", "")
+    assert done.returncode == 2 and "--names: give 1 to 48 bytes" in done.stderr, "all 32 are accepted"
+    done = run("bots", *gates, "--expect", "lost==0", "--names", "")
+    assert done.returncode == 2 and "--expect: give at most 32" in done.stderr
+
+
 def test_a_wrong_file(tmp_path):
     path = tmp_path / "wrong.link"
     path.write_text("delay_ms = 20\nloss = 1\n")
