@@ -17,12 +17,11 @@ DATA ?= $(CURDIR)/data
 T ?=
 S ?= $(if $(filter sim,$(MAKECMDGOALS)),600,60)
 
-PRESETS := dev clang tsan fuzz cover bench
+PRESETS := dev clang tsan cover bench
 # Trees of which only a part is wanted.
-TARGET_fuzz := fuzzers
 TARGET_bench := benches
 
-.PHONY: all help deps deps-build run demo test tsan torture cover soak lint fuzz build-sim sim plants bench format install clean
+.PHONY: all help deps deps-build run demo test tsan torture cover soak lint build-fuzz fuzz build-sim sim plants bench format install clean
 .PHONY: $(addprefix build-,release $(PRESETS))
 
 all: deps-build build-release ## build build/slipgate and its siblings
@@ -78,8 +77,11 @@ cover: build-cover ## lines and branches that ctest reaches, in build/cover/cove
 	@cd build/cover && ctest --output-on-failure --parallel $(JOBS); \
 	    tests=$$?; cd ../.. && $(PYTHON) scripts/coverage build/cover && exit $$tests
 
-lint: deps build-clang ## format, clang-tidy, cppcheck, shellcheck, the layer rules
+lint: deps build-release build/clang/build.ninja ## format, clang-tidy, cppcheck, shellcheck, the layer rules
 	@JOBS='$(JOBS)' scripts/lint
+
+build-fuzz: build/clang/build.ninja
+	@cmake --build build/clang --parallel $(JOBS) --target fuzzers
 
 fuzz: build-fuzz ## fuzz one decoder: T=name (or all of them), S=seconds
 	@$(PYTHON) scripts/fuzz --seconds '$(S)' $(T)
