@@ -94,10 +94,10 @@ struct racing_claim *bots_claim(struct bots *, const char *prefix, uint32_t numb
 void bots_room(struct bots *, struct span id);
 /* One of those, or NULL. */
 const char *bots_any_room(struct bots *);
-/* The current session id of a random bot but this one, or NULL. */
+/* Any bot but this one that has a session, or NULL. */
 struct bot *bots_any(struct bots *, const struct bot *but);
 
-/* Makes wishes come true: which constructor, see the headers of the kinds. E_NOMEM. */
+/* One of each kind; library: libslipgate speaks for it. E_NOMEM. */
 MUST_USE int honest_create(struct bots *, const char *ip, bool library, struct bot **ret);
 MUST_USE int confused_create(struct bots *, const char *ip, struct bot **ret);
 MUST_USE int hostile_create(struct bots *, const char *ip, struct bot **ret);

@@ -196,20 +196,9 @@ bool talk_odd(struct talk *t, struct span text, unsigned mask)
 
 /* ---- being answered ---- */
 
-static const char *const names[] = {"message",    "roomId", "name",  "authenticated", "udpAead",
-                                    "playerInfo", "hostId", "rooms", "players"};
-enum {
-    V_MESSAGE,
-    V_ROOM_ID,
-    V_NAME,
-    V_AUTHENTICATED,
-    V_AEAD,
-    V_INFO,
-    V_HOST,
-    V_ROOMS,
-    V_PLAYERS,
-    V_N
-};
+static const char *const names[] = {"message", "roomId", "authenticated", "udpAead",
+                                    "hostId",  "rooms",  "players"};
+enum { V_MESSAGE, V_ROOM_ID, V_AUTHENTICATED, V_AEAD, V_HOST, V_ROOMS, V_PLAYERS, V_N };
 
 static struct span inner(const struct json_val *v)
 {

@@ -29,8 +29,7 @@ struct fixture {
     struct slipgate_client *c;
     struct record r;
     uint64_t now_us;
-    int watched[2]; /* as on_descriptor tells */
-    bool close_in_callback;
+    int watched[2];   /* as on_descriptor tells */
     uint32_t step_us; /* the clock moves so far each turn; 0: it stands still */
 };
 

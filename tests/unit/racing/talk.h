@@ -16,7 +16,6 @@
 
 #define HERE        "203.0.113.10" /* not spared by limits.exempt */
 #define TALK_SECRET "RacingServerUDP2024!"
-#define RACE_LINE   600
 
 struct player {
     struct fake *f;
