@@ -1,9 +1,8 @@
-#include "sim/node.h"
+#include "sim/node_priv.h"
 
 #include "base/check.h"
 #include "base/err.h"
 #include "sim/alloc_fault.h"
-#include "sim/host_fake.h"
 #include "sim/net.h"
 #include "sim/plan.h"
 #include "sim/store.h"
@@ -11,169 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BATCH_MAX     64u
-#define RETRY         (NSEC_PER_S / 2)  /* after a start that failed */
-#define STALL_MAX     (10 * NSEC_PER_S) /* as the edge: behind, and not reading anything */
-#define ALLOC_NTH_MAX 6u
-#define EGRESS_QUEUE  16384u
-#define DEAD_NOTICED  (NSEC_PER_S / 10)
-#define DARK_NOTICED  (20 * NSEC_PER_S) /* a machine without power sends no reset */
+#define RETRY        (NSEC_PER_S / 2) /* after a start that failed */
+#define EGRESS_QUEUE 16384u
+#define DEAD_NOTICED (NSEC_PER_S / 10)
+#define DARK_NOTICED (20 * NSEC_PER_S) /* a machine without power sends no reset */
 /* One spare chunk of each slab, the records of its slots, maps at their smallest, the reply buffer:
  * what a service that has been used keeps. */
 #define KEPT_BLOCKS 48
 #define KEPT_BYTES  400000
-
-struct node_link {
-    struct net_stream *stream; /* NULL: none */
-    uint64_t number;
-    struct addr peer;
-    struct sim_timer slow;
-};
-
-struct sim_node {
-    struct sim *sim;
-    struct fake *f; /* NULL: no process */
-    struct sim_store *store;
-    bool draining, leaving, inside;
-    uint32_t asks;
-    struct sim_timer tick, start, drained, full, batch;
-    uint16_t stream_listener, dgram_listener;
-    struct node_link links[FAKE_LINKS_MAX];
-    uint32_t links_n;
-    struct dgram in[BATCH_MAX];
-    size_t in_n;
-    long blocks, bytes; /* when the process had started */
-    struct service_view view;
-    uint32_t seals;
-    struct node_faults *faults;
-};
-
-/* ---- what the fake tells ---- */
-
-#define TAP(s, m, ...) ((s)->game->tap.m ? (s)->game->tap.m(__VA_ARGS__) : (void)0)
-
-static void hook_call(void *ctx, bool begins)
-{
-    struct sim_node *n = ctx;
-    struct sim *s = n->sim;
-    double p = sim_strength(s, FAULT_ALLOC) * sim_plan_rate(FAULT_ALLOC);
-    if (begins) {
-        if (p > 0 && sim_chance(s, CHANCE_FAULTS, p))
-            alloc_fault_at(sim_between(s, CHANCE_FAULTS, 1, ALLOC_NTH_MAX));
-        return;
-    }
-    bool failed = alloc_fault_fired();
-    alloc_fault_at(0);
-    if (failed) {
-        sim_fired(s, FAULT_ALLOC);
-        TAP(s, short_of_memory, s);
-    }
-    /* Somebody may have called it without us: an answer. */
-    if (n->f && !n->inside)
-        sim_at(s, &n->tick, s->now.mono);
-}
-
-static void hook_consumed(void *ctx, int link, size_t n)
-{
-    struct sim_node *node = ctx;
-    TAP(node->sim, consumed, node->sim, node->links[link].number, n);
-}
-
-static void hook_said(void *ctx, int link, struct span bytes)
-{
-    struct sim_node *n = ctx;
-    TAP(n->sim, said, n->sim, n->links[link].number, bytes);
-}
-
-static void hook_closing(void *ctx, int link, enum close_why why)
-{
-    struct sim_node *n = ctx;
-    TAP(n->sim, closing, n->sim, n->links[link].number, why);
-}
-
-static void hook_closed(void *ctx, int link, enum close_why why)
-{
-    struct sim_node *n = ctx;
-    struct node_link *l = &n->links[link];
-    sim_event(n->sim, false, "closed", l->number, span_of(&(uint8_t){(uint8_t)why}, 1));
-    TAP(n->sim, closed, n->sim, l->number, why);
-    net_server_closed(n->sim, l->stream, why != CLOSE_SLOW && why != CLOSE_ERROR);
-    sim_stop(n->sim, &l->slow);
-    *l = (struct node_link){0};
-    n->links_n--;
-}
-
-static void hook_asked(void *ctx, const struct ask *ask, uint64_t req)
-{
-    struct sim_node *n = ctx;
-    n->asks++;
-    TAP(n->sim, asked, n->sim, ask, req);
-}
-
-static void hook_answered(void *ctx, const struct answer *a)
-{
-    struct sim_node *n = ctx;
-    int32_t what[2] = {(int32_t)a->kind, a->rc};
-    n->asks--;
-    sim_event(n->sim, true, "answer", a->req, span_of(what, sizeof what));
-    TAP(n->sim, answered, n->sim, a);
-}
-
-static void hook_timed(void *ctx)
-{
-    struct sim_node *n = ctx;
-    sim_event(n->sim, true, "time", 0, SPAN_NULL);
-    TAP(n->sim, timed, n->sim);
-}
-
-static void hook_noticed(void *ctx, const struct notice *notice)
-{
-    struct sim_node *n = ctx;
-    sim_event(n->sim, true, "notice", (uint64_t)notice->kind, SPAN_NULL);
-    TAP(n->sim, notice, n->sim, notice);
-}
-
-static void hook_dgram(void *ctx, const struct path *path, struct span bytes)
-{
-    struct sim_node *n = ctx;
-    TAP(n->sim, dgram_out, n->sim, path, bytes);
-    net_dgram_out(n->sim, path, bytes);
-}
-
-static size_t hook_carry(void *ctx, int link, struct span bytes, bool last)
-{
-    struct sim_node *n = ctx;
-    struct node_link *l = &n->links[link];
-    size_t took = net_carry(n->sim, l->stream, bytes, last);
-    bool behind = bytes.n - took > n->f->listeners[n->stream_listener].out_max / 4;
-    if (took > 0 || !behind)
-        sim_stop(n->sim, &l->slow);
-    if (behind && !l->slow.t.set)
-        sim_after(n->sim, &l->slow, STALL_MAX);
-    return took;
-}
-
-static void hook_broken(void *ctx, const char *what, struct span detail)
-{
-    struct sim_node *n = ctx;
-    const char *oracle = detail.n ? "check" : strstr(what, "memory") ? "memory" : "busy";
-    sim_find(n->sim, oracle, "%s: %.*s", what, (int)detail.n, (const char *)detail.p);
-}
-
-static const struct fake_hooks hooks = {
-    .call = hook_call,
-    .consumed = hook_consumed,
-    .said = hook_said,
-    .closing = hook_closing,
-    .closed = hook_closed,
-    .asked = hook_asked,
-    .answered = hook_answered,
-    .timed = hook_timed,
-    .noticed = hook_noticed,
-    .dgram = hook_dgram,
-    .carry = hook_carry,
-    .broken = hook_broken,
-};
 
 /* ---- round every call of the fake ---- */
 
@@ -244,7 +88,7 @@ static struct fake *make_fake(struct sim *s, int *rc)
         .settings = settings,
         .seed = rng_next(&s->chance[CHANCE_NODE]),
         .egress = {.queue_max = EGRESS_QUEUE},
-        .hooks = &hooks,
+        .hooks = &node_hooks,
         .hooks_ctx = n,
         .store = sim_store_port(n->store),
         .hash = sim_hash_port(n->store),
@@ -493,11 +337,11 @@ void node_dgram(struct sim *s, const struct addr *from, struct span bytes)
         memcpy(p, bytes.p, bytes.n);
     n->in[n->in_n++] = (struct dgram){path, span_of(p, bytes.n)};
     nsec wait = s->plan->batch_us ? sim_below(s, CHANCE_NODE, s->plan->batch_us) * 1000 : 0;
-    if (n->in_n == BATCH_MAX)
+    if (n->in_n == NODE_BATCH_MAX)
         sim_at(s, &n->batch, s->now.mono);
     else if (n->in_n == 1)
         sim_after(s, &n->batch, wait);
-    if (n->in_n == BATCH_MAX)
+    if (n->in_n == NODE_BATCH_MAX)
         fire_batch(s, &n->batch);
 }
 
