@@ -1,5 +1,6 @@
 /* The whole client over real sockets, behind a bad link of its own. */
 #include "fixture.h"
+#include "sim/alloc_fault.h"
 
 /* The stream is slow, too. */
 static void log_in_slowly(struct fixture *f)
@@ -168,6 +169,23 @@ static void test_with_much_on_the_stream(void **state)
     assert_int_equal(stats.lines_in, lines + 4000);
 }
 
+/* What cannot be held ends the connection at once: no deadline has to pass. */
+static void test_without_memory_for_the_stream(void **state)
+{
+    struct fixture *f = *state;
+    f->cfg.link = "delay_ms = 10";
+    f->cfg.reconnect = false;
+    create(f);
+    assert_int_equal(slipgate_connect(f->c, f->now_us), 0);
+    alloc_fault_from(1);
+    for (int i = 0; i < 500 && !in_state(f, SLIPGATE_OFFLINE); i++)
+        (void)slipgate_poll(f->c, f->now_us);
+    bool fired = alloc_fault_fired();
+    alloc_fault_at(0);
+    assert_true(fired);
+    assert_true(in_state(f, SLIPGATE_OFFLINE));
+}
+
 /* Who was compiled before there were links has shorter structures: what lies behind them is neither
  * read nor written. */
 static void test_an_older_caller(void **state)
@@ -230,6 +248,7 @@ int main(void)
         TEST(test_forgets_with_the_connection),
         TEST(test_slows_the_stream),
         TEST(test_with_much_on_the_stream),
+        TEST(test_without_memory_for_the_stream),
         TEST(test_an_older_caller),
         TEST(test_a_newer_caller),
         TEST(test_links_that_are_none),
