@@ -8,12 +8,12 @@
 
 void oracle_started(struct sim *, const struct config *);
 void oracle_stopped(struct sim *, bool died);
-void oracle_opened(struct sim *, uint64_t link, const struct link_info *);
-void oracle_heard(struct sim *, uint64_t link, struct span);
-void oracle_consumed(struct sim *, uint64_t link, size_t n);
-void oracle_said(struct sim *, uint64_t link, struct span);
-void oracle_closing(struct sim *, uint64_t link, enum close_why);
-void oracle_closed(struct sim *, uint64_t link, enum close_why);
+void oracle_opened(struct sim *, uint64_t no, const struct link_info *);
+void oracle_heard(struct sim *, uint64_t no, struct span);
+void oracle_consumed(struct sim *, uint64_t no, size_t n);
+void oracle_said(struct sim *, uint64_t no, struct span);
+void oracle_closing(struct sim *, uint64_t no, enum close_why);
+void oracle_closed(struct sim *, uint64_t no, enum close_why);
 void oracle_dgram_in(struct sim *, const struct path *, struct span);
 void oracle_dgram_out(struct sim *, const struct path *, struct span);
 void oracle_asked(struct sim *, const struct ask *, uint64_t req);
