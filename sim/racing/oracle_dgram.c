@@ -304,11 +304,9 @@ static enum o_drop arrival_in(struct racing_oracle *o, struct arrival *a)
 void oracle_dgram_in(struct sim *s, const struct path *path, struct span bytes)
 {
     struct racing_oracle *o = oracle_of(s);
-    struct arrival a;
+    struct arrival a = {.path = path, .bytes = bytes};
     if (o->kind != CALL_DGRAMS || o->dgrams_sent)
         o_call_dgrams(o);
-    a.path = path;
-    a.bytes = bytes;
     enum o_drop d = arrival_in(o, &a);
     if (d != DROP_NONE) {
         o->stats.rejects++;

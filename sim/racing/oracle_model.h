@@ -23,7 +23,6 @@
 #define CONN_N     8u
 #define DGRAM_N    1472u
 #define INFLATED_N 8192u
-#define TEXT_N     (INFLATED_N + 512u) /* of a message as relayed */
 #define PACK_N     1200u               /* the largest datagram that holds several */
 #define NOBODY     UINT32_MAX
 

@@ -42,7 +42,6 @@ struct play {
     struct counted_metric *metrics;
     size_t metrics_n;
     const void *sender; /* who sent last without the server having been waited for */
-    size_t log_from;
     unsigned long steps, skipped, misses;
     struct buf *why;
     const struct step *at;
