@@ -23,7 +23,7 @@
 #define CONN_N     8u
 #define DGRAM_N    1472u
 #define INFLATED_N 8192u
-#define PACK_N     1200u               /* the largest datagram that holds several */
+#define PACK_N     1200u /* the largest datagram that holds several */
 #define NOBODY     UINT32_MAX
 
 enum o_plain { O_PLAIN_OFF, O_PLAIN_UNTIL, O_PLAIN_ON };
