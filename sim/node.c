@@ -442,6 +442,16 @@ bool sim_node_socket_waits(const struct sim *s)
     return s->node->f && s->node->f->writable_wanted;
 }
 
+const struct egress_stats *sim_node_egress(const struct sim *s)
+{
+    return s->node->f ? egress_stats(s->node->f->host.egress) : NULL;
+}
+
+uint64_t sim_node_metric(const struct sim *s, size_t row)
+{
+    return s->node->f ? fake_metric(s->node->f, row) : 0;
+}
+
 size_t sim_node_unsent(const struct sim *s, uint64_t link)
 {
     const struct sim_node *n = s->node;

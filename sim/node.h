@@ -26,6 +26,9 @@ void sim_node_text(const struct sim *, struct buf *);
 bool sim_node_view(const struct sim *, struct service_view *ret); /* false: no process */
 bool sim_node_socket_full(const struct sim *);  /* it takes not one datagram more */
 bool sim_node_socket_waits(const struct sim *); /* some wait until it does */
+/* What its datagrams came to; NULL without a process. What the service counts in its row, or 0. */
+const struct egress_stats *sim_node_egress(const struct sim *);
+uint64_t sim_node_metric(const struct sim *, size_t row);
 /* What was said to the link's peer and is not on its way yet. */
 size_t sim_node_unsent(const struct sim *, uint64_t link);
 

@@ -176,6 +176,7 @@ static void forget_links(struct racing_oracle *o)
 static void end_call(struct racing_oracle *o)
 {
     o_chain_settle(o);
+    o_accepted_judge(o);
     o_relay_settle(o);
     if (o->suspected) {
         o->suspected = false;
@@ -275,6 +276,7 @@ void oracle_started(struct sim *s, const struct config *c)
     o->up = true;
     o->draining = false;
     o->scans = o->trials = 0;
+    o->accepted = 0;
     o_accounts_judge(o);
 }
 
@@ -308,6 +310,7 @@ void oracle_stopped(struct sim *s, bool died)
     o->chains_n = 0;
     o_relay_forget(o);
     hmap_fini(&o->strangers);
+    hmap_fini(&o->guesses);
     o->up = o->draining = false;
 }
 
@@ -548,6 +551,7 @@ int racing_oracle_create(struct sim *s, struct racing_oracle **ret)
     hmap_init(&o->room_by_id, ID_N, map_seed, LINKS_MAX);
     hmap_init(&o->acked, NAME_N, map_seed, LINKS_MAX);
     hmap_init(&o->strangers, 16, map_seed, 1u << 20);
+    hmap_init(&o->guesses, 16, map_seed, 1u << 20);
     buf_init(&o->acked_passwords, 64u << 20);
     *ret = o;
     return 0;
@@ -567,6 +571,7 @@ void racing_oracle_destroy(struct sim *s, struct racing_oracle *o)
     hmap_fini(&o->room_by_id);
     hmap_fini(&o->acked);
     hmap_fini(&o->strangers);
+    hmap_fini(&o->guesses);
     buf_fini(&o->acked_passwords);
     free(o->chains);
     free(o->links);

@@ -228,6 +228,8 @@ static void failed(struct racing_oracle *o, struct o_link *l, struct o_chain *c,
                   ((is == RES_SHORT && tells(o, "Password is too short.")) ||
                    (is == RES_UNUSABLE &&
                     tells(o, "Password cannot be used. The limit is 72 bytes without NUL.")));
+    if (right && is == RES_WRONG)
+        o_guessed(o, &l->peer);
     if (!right)
         sim_find(o->sim, says(o, "AUTH_FAILED") || says(o, "ERROR") ? "login" : "replies",
                  "the login of session %.8s as %.*s ended with %d, and was answered %.*s", l->id,

@@ -3,6 +3,10 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "games/racing/tables.h"
+#include "sim/node.h"
+
+#include <inttypes.h>
 
 #define UNSURE_FOR (2 * NSEC_PER_S) /* after a want of memory, of what is counted by address */
 
@@ -74,6 +78,7 @@ void o_keys_drop(struct racing_oracle *o, struct o_link *l)
     if (l->out_keys != l->in_keys)
         o_keys_free(l->out_keys);
     l->in_keys = l->out_keys = NULL;
+    l->keys_made++;
     l->aead = l->pack = false;
 }
 
@@ -163,6 +168,7 @@ static enum o_drop accept(struct racing_oracle *o, struct arrival *a, struct o_l
     if (in_other_room(o, l, &a->message.room_id))
         return DROP_ROOM;
     path_set(o, l, a->path);
+    o->accepted++;
     l->touched = l->active = o_now(o);
     o_relay(o, l, &a->message);
     return DROP_NONE;
@@ -299,6 +305,32 @@ static enum o_drop arrival_in(struct racing_oracle *o, struct arrival *a)
     if (a->bytes.p[0] == '{' || a->bytes.p[0] <= ' ' || gzip_is(a->bytes))
         return plain_in(o, a, known);
     return DROP_MALFORMED;
+}
+
+const char *o_oracle_for(enum o_drop d)
+{
+    switch (d) {
+    case DROP_FORGED: return "forged";
+    case DROP_REPLAYED: return "replay";
+    case DROP_PLAIN: return "plaintext";
+    case DROP_MOVED:
+    case DROP_UNKNOWN: return "endpoint";
+    case DROP_RATE: return "rate";
+    case DROP_NONE:
+    case DROP_MALFORMED:
+    case DROP_ROOM: break;
+    }
+    return "relay";
+}
+
+void o_accepted_judge(struct racing_oracle *o)
+{
+    uint64_t counted = sim_node_metric(o->sim, M_DGRAM_ACCEPTED);
+    if (o->kind == CALL_DGRAMS && !o->ever_short && !is_unsure(o) && counted != o->accepted)
+        o_suspect(o, o_oracle_for(o->last_drop),
+                  "%" PRIu64 " datagrams were accepted; there should be %" PRIu64, counted,
+                  o->accepted);
+    o->accepted = counted;
 }
 
 void oracle_dgram_in(struct sim *s, const struct path *path, struct span bytes)

@@ -2,11 +2,17 @@
  */
 #include "sim/racing/oracle_model.h"
 
+#include "base/check.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "sim/store.h"
 
-#define AT_WORK_MAX 4u /* logins of one address that are worked on at once */
+#include <inttypes.h>
+
+#define AT_WORK_MAX   4u /* logins of one address that are worked on at once */
+#define GUESSES_FREE  4u /* wrong passwords of one address before its next login waits */
+#define GUESS_FORGET  UINT64_C(600000) /* milliseconds without one */
+#define GUESS_TIME(v) ((v) & ((UINT64_C(1) << 48) - 1))
 
 static struct o_chain *chain_of(const struct racing_oracle *o, uint64_t req)
 {
@@ -78,11 +84,44 @@ static void attribute(struct racing_oracle *o, struct o_chain *c)
         }
 }
 
+/* ---- those who guess ---- */
+
+static uint64_t guesses_of(const struct racing_oracle *o, const uint8_t key[16])
+{
+    uint64_t v;
+    if (!hmap_get(&o->guesses, key, &v) || o_now(o) / NSEC_PER_MS - GUESS_TIME(v) > GUESS_FORGET)
+        return 0;
+    return v >> 48;
+}
+
+void o_guessed(struct racing_oracle *o, const struct addr *from)
+{
+    uint8_t key[16];
+    if (exempt_has(&o->set.exempt, from))
+        return;
+    addr_limit_key(from, key);
+    uint64_t n = guesses_of(o, key) + 1;
+    CHECK(hmap_put(&o->guesses, key, (n > 1000 ? 1000 : n) << 48 | o_now(o) / NSEC_PER_MS) == 0);
+}
+
+/* Its first ask was put in the call in which it was begun. */
+static void delay_judge(struct racing_oracle *o, const struct o_link *l)
+{
+    uint8_t key[16];
+    addr_limit_key(&l->peer, key);
+    if (guesses_of(o, key) >= GUESSES_FREE && !exempt_has(&o->set.exempt, &l->peer) &&
+        !o->ever_short)
+        o_suspect(o, "resources", "a login of session %.8s did not wait, after %" PRIu64 " guesses",
+                  l->id, guesses_of(o, key));
+}
+
 void o_chain_adopt(struct racing_oracle *o, struct o_link *l)
 {
     for (uint32_t i = o->chains_n; i--;) {
         struct o_chain *c = &o->chains[i];
         if (c->owner == NOBODY && !c->looked_at && waits_for(l, c)) {
+            if (c->begun == o->call && l->login.since == o_now(o))
+                delay_judge(o, l);
             own(o, c, l);
             return;
         }
@@ -189,6 +228,7 @@ static void at_work_judge(struct racing_oracle *o, const struct o_chain *c)
     for (uint32_t i = 0; i < o->chains_n; i++) {
         addr_limit_key(&o->chains[i].peer, b);
         n += o->chains[i].sure && !o->chains[i].twin && !o->chains[i].finished &&
+             o->chains[i].begun_at > o->set.since && /* it may have been spared before */
              memcmp(a, b, sizeof a) == 0;
     }
     if (n > AT_WORK_MAX)
@@ -207,6 +247,11 @@ static void begin_chain(struct racing_oracle *o, const struct ask *a, uint64_t r
     struct o_chain *c = &o->chains[o->chains_n++];
     *c = (struct o_chain){.req = req, .owner = NOBODY, .waiting = true, .stage = a->kind};
     c->before_drain = !o->draining;
+    c->begun_at = o_now(o);
+    c->begun = o->kind == CALL_TIMED ? 0 : o->call;
+    if (a->u.find.fold != o->set.fold)
+        sim_find(o->sim, "login", "%.*s is looked for in the wrong case", (int)a->u.find.name.n,
+                 (const char *)a->u.find.name.p);
     c->name_n = (uint8_t)a->u.find.name.n;
     memcpy(c->name, a->u.find.name.p, c->name_n);
     if (o->kind == CALL_TIMED)
@@ -248,10 +293,12 @@ static bool ask_is_right(struct racing_oracle *o, struct o_chain *c, const struc
         return true;
     case ASK_ACCOUNT_CREATE:
         p = a->u.create.password;
-        return span_eq(a->u.create.name, span_of(c->name, c->name_n)) && same_record(p, &c->made);
+        return span_eq(a->u.create.name, span_of(c->name, c->name_n)) && same_record(p, &c->made) &&
+               a->u.create.fold == o->set.fold && a->u.create.password_min == o->set.password_min;
     case ASK_ACCOUNT_SET_PASSWORD:
         p = a->u.set_password.password;
         return a->u.set_password.id == c->account.id && same_record(p, &c->made) &&
+               a->u.set_password.password_min == c->account.password_min &&
                same_record(a->u.set_password.old, &c->account.password);
     case ASK_ACCOUNT_FIND: return a->u.find.fold == o->set.fold;
     case ASK_ACCOUNT_TOUCH: break;

@@ -148,7 +148,8 @@ struct o_link {
     /* datagrams */
     struct o_keys *in_keys, *out_keys;
     bool aead, pack, sealed_seen;
-    bool unsure; /* memory failed where its endpoint or window may have moved */
+    uint32_t keys_made; /* how often its keys were replaced */
+    bool unsure;        /* memory failed where its endpoint or window may have moved */
     bool has_path, had_path;
     struct path path, old_path;
     bool pinned;
@@ -203,6 +204,8 @@ struct o_chain { /* the asks of one login */
     bool waiting;   /* an answer is outstanding */
     bool before_drain, retried, replied, asked_on, verified, finished, cancelled, unknown_name,
         looked_at, twin;
+    nsec begun_at;
+    uint64_t begun; /* the call in which its first ask was put; 0: when a time had come */
     enum ask_kind stage;
     bool rehash;        /* MAKE for a record that is to be replaced */
     bool may_ask;       /* something may follow the last answer */
@@ -259,6 +262,8 @@ enum o_form { FORM_PLAIN, FORM_CBC, FORM_AEAD };
 
 struct o_due { /* one copy that should reach one recipient */
     bool used, optional;
+    bool sure;     /* optional only as long as the socket is full */
+    uint32_t keys; /* of the recipient: which of his */
     enum o_form form;
     uint32_t link;
     uint64_t link_no;
@@ -314,11 +319,14 @@ struct racing_oracle {
     uint32_t dues_n, dues_cap;
     struct o_due *late; /* what the full socket kept */
     uint32_t late_n, late_cap;
+    uint64_t late_lost; /* messages the service had given up when the first of them was kept */
+    uint64_t accepted;  /* datagrams of this process */
     struct o_text *texts;
     uint32_t texts_n, texts_free;
     uint32_t *call_senders; /* sessions heard by datagram in this call */
     uint32_t call_senders_n, call_senders_cap;
     struct hmap strangers;
+    struct hmap guesses; /* address prefix -> wrong passwords << 48 | time of the last in ms */
     nsec scans, trials, inflations;
     nsec unsure_until; /* what is counted by address may differ from ours */
     struct gzip *gzip;
@@ -445,6 +453,8 @@ void o_chain_adopt(struct racing_oracle *, struct o_link *);
 /* As many logins of the address are worked on as may be, or somebody's are. */
 bool o_may_wait_its_turn(const struct racing_oracle *, const struct addr *);
 bool o_chain_active(const struct racing_oracle *, uint64_t req);
+/* A wrong password from there. */
+void o_guessed(struct racing_oracle *, const struct addr *);
 void o_account_acked(struct racing_oracle *, struct span name, struct span password);
 void o_accounts_judge(struct racing_oracle *);
 
@@ -470,10 +480,13 @@ int o_message_read(struct span text, struct o_message *);
 bool o_rewritten_well(const struct o_text *, struct span in, struct span out);
 
 /* ---- oracle_dgram.c, oracle_relay.c ---- */
+/* Whose finding it is when a datagram that was to be dropped so had an effect. */
+const char *o_oracle_for(enum o_drop);
 void o_keys_drop(struct racing_oracle *, struct o_link *);
 void o_path_drop(struct racing_oracle *, struct o_link *);
 void o_relay(struct racing_oracle *, struct o_link *, const struct o_message *);
 void o_relay_settle(struct racing_oracle *);
+void o_accepted_judge(struct racing_oracle *); /* the call ends */
 void o_relay_excuse(struct racing_oracle *);
 void o_relay_forget(struct racing_oracle *);
 /* What the datagram at hand changes concerns this session. */

@@ -218,22 +218,6 @@ static bool was_due(struct racing_oracle *o, struct o_link *l, const struct path
     }
 }
 
-static const char *oracle_for(enum o_drop d)
-{
-    switch (d) {
-    case DROP_FORGED: return "forged";
-    case DROP_REPLAYED: return "replay";
-    case DROP_PLAIN: return "plaintext";
-    case DROP_MOVED:
-    case DROP_UNKNOWN: return "endpoint";
-    case DROP_RATE: return "rate";
-    case DROP_NONE:
-    case DROP_MALFORMED:
-    case DROP_ROOM: break;
-    }
-    return "relay";
-}
-
 void oracle_dgram_out(struct sim *s, const struct path *path, struct span bytes)
 {
     struct racing_oracle *o = oracle_of(s);
@@ -246,13 +230,19 @@ void oracle_dgram_out(struct sim *s, const struct path *path, struct span bytes)
     if (was != NOBODY && was_due(o, o_link(o, was), path, bytes))
         return;
     /* Memory may have failed where an endpoint was to move: then the old one is as good. */
-    o_suspect(o, oracle_for(o->last_drop),
+    o_suspect(o, o_oracle_for(o->last_drop),
               "a datagram of %zu bytes went to %s (session %.8s), to "
               "whom none like it was due",
               bytes.n, addr_text(&path->peer, text), i == NOBODY ? "none" : o->links[i].id);
 }
 
 /* ---- the end of the call ---- */
+
+static uint64_t given_up(const struct racing_oracle *o)
+{
+    const struct egress_stats *e = sim_node_egress(o->sim);
+    return e ? e->dropped + e->seal_failed : UINT64_MAX; /* the process took them with it */
+}
 
 /* The full socket kept it; a newer one of the same kind stands in for an older one. */
 static void keep_late(struct racing_oracle *o, const struct o_due *d)
@@ -273,8 +263,34 @@ static void keep_late(struct racing_oracle *o, const struct o_due *d)
     }
     o->late = o_grow(o->late, o->late_n, &o->late_cap, sizeof *o->late);
     o->late_n += at == o->late_n;
+    if (o->late_n == 1 && at == 0)
+        o->late_lost = given_up(o);
     o->late[at] = *d;
+    o->late[at].sure = !d->optional;
+    o->late[at].keys = o->links[d->link].keys_made;
     o->late[at].optional = true;
+}
+
+/* Kept for somebody who is there still, under the keys he has still, and nothing was given up. */
+static bool late_is_due(struct racing_oracle *o, const struct o_due *d)
+{
+    const struct o_link *to = o_link(o, d->link), *from = o_link(o, o->texts[d->text].sender);
+    return d->used && d->sure && to && to->no == d->link_no && !to->mute &&
+           to->keys_made == d->keys && from && !from->mute &&
+           memcmp(from->id, o->texts[d->text].sender_id, ID_N) == 0 &&
+           given_up(o) == o->late_lost && !o->ever_short;
+}
+
+static void late_judge(struct racing_oracle *o)
+{
+    for (uint32_t i = 0; i < o->late_n; i++)
+        if (late_is_due(o, &o->late[i]))
+            o_suspect(o, "delivery",
+                      "session %.8s did not get, once the socket took datagrams again, what "
+                      "session %.8s sent: %.*s",
+                      o->links[o->late[i].link].id, o->texts[o->late[i].text].sender_id,
+                      o->texts[o->late[i].text].n > 200 ? 200 : (int)o->texts[o->late[i].text].n,
+                      (const char *)o->texts[o->late[i].text].bytes);
 }
 
 void o_relay_forget(struct racing_oracle *o)
@@ -303,8 +319,10 @@ void o_relay_settle(struct racing_oracle *o)
                       (const char *)o->texts[d->text].bytes);
         text_drop(o, d->text);
     }
-    if (o->late_n && !full && !sim_node_socket_waits(o->sim))
+    if (o->late_n && !full && !sim_node_socket_waits(o->sim)) {
+        late_judge(o);
         o_relay_forget(o);
+    }
     o->dues_n = o->call_senders_n = 0;
     o->dgrams_sent = false;
     o->last_drop = DROP_NONE;
