@@ -124,9 +124,42 @@ static void take_port(struct sim *s, struct peer *p)
     p->listed = true;
 }
 
-/* Another port, or another address of the same kind altogether. */
+/* Another one behind the same address, if there is one. */
+static struct peer *neighbour(struct sim *s, const struct peer *p)
+{
+    struct peer *found = NULL;
+    uint64_t n = 0;
+    LIST_EACH (at, &s->net->peers) {
+        struct peer *o = CONTAINER_OF(at, struct peer, node);
+        if (o != p && o->listed && addr_same_host(&o->dgram_addr, &p->dgram_addr) &&
+            sim_below(s, CHANCE_NET, ++n) == 0)
+            found = o;
+    }
+    return found;
+}
+
+/* Their router forgot who had which port. */
+static void swap_ports(struct sim *s, struct peer *p, struct peer *o)
+{
+    uint8_t key[18];
+    uint16_t port = p->dgram_addr.port;
+    p->dgram_addr.port = o->dgram_addr.port;
+    o->dgram_addr.port = port;
+    key_of(&p->dgram_addr, key);
+    CHECK(hmap_put(&s->net->by_addr, key, p->number) == 0);
+    key_of(&o->dgram_addr, key);
+    CHECK(hmap_put(&s->net->by_addr, key, o->number) == 0);
+}
+
+/* Another port, perhaps one that was somebody else's, or another address of the same kind
+ * altogether. */
 static void move(struct sim *s, struct peer *p)
 {
+    struct peer *o = p->listed && sim_below(s, CHANCE_NET, 2) ? neighbour(s, p) : NULL;
+    if (o) {
+        swap_ports(s, p, o);
+        return;
+    }
     forget_addr(s, p);
     if (sim_below(s, CHANCE_NET, 3) == 0)
         p->dgram_addr.ip[15] ^= (uint8_t)sim_between(s, CHANCE_NET, 1, 3);

@@ -133,21 +133,55 @@ static void names_and_passwords(struct rogue *r)
     odd(r, line, mask);
 }
 
+/* Many at once; of lists more than he is told before he has read some. */
 static void burst(struct rogue *r)
 {
-    static const char ping[] = C "\"PING\"}\n";
-    char text[100 * sizeof ping];
-    size_t at = 0, n = 20 + (size_t)bot_below(&r->b, 80);
+    bool lists = bot_below(&r->b, 2);
+    struct span one = lists ? SPAN_LIT(C "\"LIST_ROOMS\"}\n") : SPAN_LIT(C "\"PING\"}\n");
+    unsigned mask = lists ? SAYS_LIST : SAYS_PONG;
+    char text[200 * 32];
+    size_t at = 0, n = 20 + (size_t)bot_below(&r->b, lists ? 180 : 80);
     if (r->talk.n + n > TALK_PENDING_MAX || r->talk.bye)
         return;
     (void)talk_ask(&r->talk, ASK_PING, NULL, NULL);
     for (size_t i = 1; i < n; i++) {
+        memcpy(text + at, one.p, one.n);
+        at += one.n;
+    }
+    for (size_t i = 1; i + 1 < n; i++)
+        (void)talk_odd(&r->talk, SPAN_NULL, mask);
+    (void)talk_odd(&r->talk, span_of(text, at), mask);
+}
+
+/* As many elements as one may have, and one more. */
+static void large_batch(struct rogue *r)
+{
+    static const char head[] = C "\"BATCH\",\"messages\":[", ping[] = C "\"PING\"}";
+    char text[64 + 40 * sizeof ping];
+    size_t at = sizeof head - 1, n = 31 + (size_t)bot_below(&r->b, 3);
+    if (r->talk.n + n > TALK_PENDING_MAX || r->talk.bye)
+        return;
+    memcpy(text, head, at);
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            text[at++] = ',';
         memcpy(text + at, ping, sizeof ping - 1);
         at += sizeof ping - 1;
     }
-    for (size_t i = 1; i + 1 < n; i++)
+    memcpy(text + at, "]}\n", 3);
+    for (size_t i = 1; n <= 32 && i < n; i++)
         (void)talk_odd(&r->talk, SPAN_NULL, SAYS_PONG);
-    (void)talk_odd(&r->talk, span_of(text, at), SAYS_PONG);
+    (void)talk_odd(&r->talk, span_of(text, at + 3), n <= 32 ? SAYS_PONG : SAYS_ERROR);
+}
+
+/* Another name without a password: whoever was signed in is not any more, nor in a room, and the
+ * keys he still has open nothing. */
+static void another_name(struct rogue *r)
+{
+    char line[100];
+    (void)snprintf(line, sizeof line, C "\"NAME\",\"name\":\"other%u\"}\n", r->b.number);
+    odd(r, line, SAYS_NAME_OK);
+    r->logged_in = bot_below(&r->b, 2); /* else he logs in again */
 }
 
 static void logins_in_a_row(struct rogue *r)
@@ -184,12 +218,17 @@ static void half_a_line(struct rogue *r)
 static void wrong_datagrams(struct rogue *r)
 {
     struct drive d;
-    char text[DRIVE_TEXT_MAX];
+    char text[BOT_DATAGRAM_MAX + 1];
     const char *id = bot_below(&r->b, 2) && r->kept_id[0] ? r->kept_id : r->b.id;
     drive_make(&d, r->b.number, false, ++r->b.said);
     size_t n = drive_text(&d, id, "", text);
-    if (bot_below(&r->b, 3) == 0)
+    uint64_t how = bot_below(&r->b, 6);
+    if (how < 2)
         n = bot_below(&r->b, n + 1); /* torn */
+    size_t wide =
+        how == 2 ? BOT_DATAGRAM_MAX + bot_below(&r->b, 2) : n; /* as large as they may be */
+    memset(text + n, ' ', wide - n);
+    n = wide;
     peer_dgram(r->b.sim, r->b.peer, span_of(text, n));
     if (r->kept_n)
         peer_dgram(r->b.sim, r->b.peer, span_of(r->kept, r->kept_n));
@@ -202,7 +241,7 @@ static void wrong_datagrams(struct rogue *r)
 
 static void act_confused(struct rogue *r)
 {
-    switch (bot_below(&r->b, 20)) {
+    switch (bot_below(&r->b, 24)) {
     case 0: lines_at_the_ceiling(r); break;
     case 1: deep(r); break;
     case 2: names_and_passwords(r); break;
@@ -213,6 +252,8 @@ static void act_confused(struct rogue *r)
     case 7:
     case 8: wrong_datagrams(r); break;
     case 9: (void)talk_ask(&r->talk, ASK_BYE, NULL, NULL); break;
+    case 10: another_name(r); break;
+    case 11: large_batch(r); break;
     default: {
         size_t i = (size_t)bot_below(&r->b, ARRAY_LEN(lines));
         odd(r, lines[i].line, lines[i].mask);

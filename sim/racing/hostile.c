@@ -46,7 +46,9 @@ static void forge(struct rogue *r)
     struct sealer *s = NULL;
     if (!victim)
         return;
-    const struct addr *from = bot_below(&r->b, 3) ? NULL : peer_dgram_addr(victim->peer);
+    struct bot *elsewhere = bot_below(&r->b, 2) ? victim : bots_any(r->b.all, &r->b);
+    const struct addr *from =
+        bot_below(&r->b, 3) || !elsewhere ? NULL : peer_dgram_addr(elsewhere->peer);
     size_t n = forged_text(r, victim->id, text);
     struct span d = span_of(text, n);
     if (bot_below(&r->b, 2)) {
@@ -60,6 +62,39 @@ static void forge(struct rogue *r)
         sealer_destroy(s);
     }
     send_from(r, from, d);
+}
+
+/* In its own name, and by another reading in somebody else's: a name that stands there twice, or
+ * written with an escape, or a client_id that is not the session's. Its mark is that of a message
+ * with values left out, as those are written anew. */
+static void two_readings(struct rogue *r)
+{
+    static const char *const forms[] = {
+        "{\"command\":\"UPDATE\",\"sessionId\":\"%s\",\"sessionId\":\"%s\"",
+        "{\"command\":\"UPDATE\",\"session\\u0049d\":\"%s\",\"sessionId\":\"%s\"",
+        "{\"command\":\"UPDATE\",\"client_id\":\"%s\",\"sessionId\":\"%s\"",
+        "{\"command\":\"UPDATE\",\"client_id\":\"%s\",\"sessionId\":\"%s\",\"client_id\":\"%s\"",
+    };
+    struct bot *victim = bots_any(r->b.all, &r->b);
+    struct drive d;
+    char text[DRIVE_TEXT_MAX];
+    if (!victim || !r->talk.authenticated)
+        return;
+    do
+        drive_make(&d, r->b.number, false, ++r->b.said);
+    while (d.style != DRIVE_MISSING);
+    const char *form = forms[bot_below(&r->b, ARRAY_LEN(forms))];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-extra-args"
+    int n = snprintf(text, sizeof text, form, victim->id, r->b.id, r->b.id);
+#pragma GCC diagnostic pop
+    n += snprintf(
+        text + n, sizeof text - (size_t)n,
+        ",\"position\":{\"x\":1,\"y\":2,\"z\":3},\"rotation\":{\"x\":0,\"y\":0,\"z\":0,\"w\":1},"
+        "\"bot\":%u,\"n\":%llu}",
+        r->b.number, (unsigned long long)r->b.said);
+    talk_send(&r->talk, span_of(text, (size_t)n), bot_below(&r->b, 8) == 0);
 }
 
 static struct capture *overheard(struct rogue *r)
@@ -93,13 +128,16 @@ static void tamper(struct rogue *r)
 static void noise(struct rogue *r)
 {
     uint8_t d[64];
+    bool ports = bot_below(&r->b, 2);
     for (int i = 0; i < 40; i++) {
         size_t n = 1 + (size_t)bot_below(&r->b, sizeof d);
         for (size_t k = 0; k < n; k++)
             d[k] = (uint8_t)bot_below(&r->b, 256);
         if (bot_below(&r->b, 4) == 0)
             d[0] = bot_below(&r->b, 2) ? '{' : 'M';
-        peer_dgram(r->b.sim, r->b.peer, span_of(d, n));
+        struct addr from = *peer_dgram_addr(r->b.peer);
+        from.port = (uint16_t)(ports ? 1024 + bot_below(&r->b, 8000) : from.port); /* nobody's */
+        peer_dgram_from(r->b.sim, r->b.peer, &from, span_of(d, n));
     }
 }
 
@@ -238,9 +276,9 @@ static void back_and_forth(struct rogue *r)
 }
 
 static void (*const attacks[])(struct rogue *) = {
-    forge,     forge,     forge,          replay, replay,  tamper, tamper, noise,
-    gzip_bomb, guess,     guess,          guess,  endless, glut,   glut,   take_rooms,
-    sit,       json_bomb, back_and_forth, drown,  drown,   drown,  drown,  drown,
+    forge,          forge, forge, replay,  replay, tamper, tamper,       noise,        gzip_bomb,
+    guess,          guess, guess, endless, glut,   glut,   take_rooms,   sit,          json_bomb,
+    back_and_forth, drown, drown, drown,   drown,  drown,  two_readings, two_readings,
 };
 
 static void act(struct rogue *r)

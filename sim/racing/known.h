@@ -23,7 +23,8 @@ struct drive {
     uint64_t n;
     enum drive_kind kind;
     enum drive_style style;
-    int v[7]; /* in quarters: x y z x y z w, or steering throttle brake timestamp */
+    bool null_room; /* says so where it is in none, or does not tell */
+    int v[7];       /* in quarters: x y z x y z w, or steering throttle brake timestamp */
 };
 
 /* Message n of a bot; libslipgate always writes compactly. */
