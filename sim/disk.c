@@ -177,6 +177,7 @@ static bool fails(struct sim_disk *d, enum disk_trouble a, enum disk_trouble b)
         return false;
     }
     d->troubled = true;
+    d->troubled_at = d->sim->now.mono;
     return true;
 }
 

@@ -81,9 +81,10 @@ struct sim_disk {
     enum disk_trouble trouble;
     unsigned trouble_in; /* calls until it begins */
     nsec trouble_until;
-    bool troubled; /* a call has failed since disk_check_trouble was last asked */
-    bool dead;     /* the process is: nothing reaches the disk any more */
-    bool dying;    /* and will be after so many calls */
+    bool troubled;    /* a call has failed since disk_check_trouble was last asked */
+    nsec troubled_at; /* the last time; 0: never */
+    bool dead;        /* the process is: nothing reaches the disk any more */
+    bool dying;       /* and will be after so many calls */
     unsigned dies_in;
     bool lies;   /* a sync only says so: for tests that must fail */
     bool verify; /* power was lost: to be looked at as a whole when opened */

@@ -178,6 +178,8 @@ static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
     int rc = port ? ask_port(f, port, ask, req) : ask_fake_submit(&f->asks, f->now, ask, req);
     if (rc == 0)
         HOOK(f, asked, ask, req);
+    else
+        HOOK(f, refused, ask, req);
     loud(before);
     return rc;
 }

@@ -34,6 +34,7 @@ struct fake_hooks {
     void (*closing)(void *ctx, int link, enum close_why); /* the service closed it */
     void (*closed)(void *ctx, int link, enum close_why);  /* after on_close */
     void (*asked)(void *ctx, const struct ask *, uint64_t req);
+    void (*refused)(void *ctx, const struct ask *, uint64_t req);
     void (*answered)(void *ctx, const struct answer *);         /* before on_answer */
     void (*timed)(void *ctx);                                   /* before on_time */
     void (*dgram)(void *ctx, const struct path *, struct span); /* the socket took it */

@@ -64,6 +64,12 @@ static void hook_asked(void *ctx, const struct ask *ask, uint64_t req)
     TAP(n->sim, asked, n->sim, ask, req);
 }
 
+static void hook_refused(void *ctx, const struct ask *ask, uint64_t req)
+{
+    struct sim_node *n = ctx;
+    TAP(n->sim, refused, n->sim, ask, req);
+}
+
 static void hook_answered(void *ctx, const struct answer *a)
 {
     struct sim_node *n = ctx;
@@ -121,6 +127,7 @@ const struct fake_hooks node_hooks = {
     .closing = hook_closing,
     .closed = hook_closed,
     .asked = hook_asked,
+    .refused = hook_refused,
     .answered = hook_answered,
     .timed = hook_timed,
     .noticed = hook_noticed,

@@ -10,6 +10,7 @@
 #define HOLD_MIN   (1 * NSEC_PER_MS)
 #define HOLD_MAX   (1500 * NSEC_PER_MS)
 #define INVENT_MAX (30 * NSEC_PER_MS)
+#define DOWN_MAX   (65 * NSEC_PER_S) /* twice the longest time between two tries, and a bit */
 
 struct store_ask {
     struct list in_store;
@@ -121,6 +122,14 @@ static bool others_inside(const struct store_ask *a, const struct answer *got)
     return false;
 }
 
+/* The disk is in trouble, or was a while ago: the database is tried again only now and then. */
+static bool may_fail(const struct sim_store *s)
+{
+    const struct sim_disk *d = s->disk;
+    return s->dead || s->closing || d->dead || sim_strength(s->sim, FAULT_ALLOC) > 0 ||
+           (d->troubled_at && s->sim->now.mono - d->troubled_at < DOWN_MAX);
+}
+
 static void take(struct sim_store *s, const struct answer *got)
 {
     struct store_ask *a = find(s, got->req);
@@ -133,6 +142,9 @@ static void take(struct sim_store *s, const struct answer *got)
         sim_find(s->sim, "store", "ask %llu of kind %d was answered %s as of kind %d",
                  (unsigned long long)got->req, (int)a->kind, err_name(got->rc), (int)got->kind);
     a->inside = false;
+    if (got->rc == E_STORE && !may_fail(s))
+        sim_find(s->sim, "store", "ask %llu of kind %d failed, and nothing is wrong with the disk",
+                 (unsigned long long)got->req, (int)a->kind);
     if (s->dead) {
         forget(a);
         return;

@@ -27,9 +27,10 @@ struct sim_tap {
     void (*dgram_out)(struct sim *, const struct path *, struct span); /* handed to the socket */
 
     void (*asked)(struct sim *, const struct ask *, uint64_t req); /* accepted */
-    void (*answered)(struct sim *, const struct answer *);         /* before on_answer */
-    void (*notice)(struct sim *, const struct notice *);           /* before on_notice */
-    void (*timed)(struct sim *);                                   /* before on_time */
+    void (*refused)(struct sim *, const struct ask *, uint64_t req);
+    void (*answered)(struct sim *, const struct answer *); /* before on_answer */
+    void (*notice)(struct sim *, const struct notice *);   /* before on_notice */
+    void (*timed)(struct sim *);                           /* before on_time */
 
     /* A request for memory was made to fail in the call that has just ended: what it did may be
      * less than what it should have done, but never something wrong. */

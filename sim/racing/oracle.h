@@ -17,6 +17,7 @@ void oracle_closed(struct sim *, uint64_t no, enum close_why);
 void oracle_dgram_in(struct sim *, const struct path *, struct span);
 void oracle_dgram_out(struct sim *, const struct path *, struct span);
 void oracle_asked(struct sim *, const struct ask *, uint64_t req);
+void oracle_refused(struct sim *, const struct ask *, uint64_t req);
 void oracle_answered(struct sim *, const struct answer *);
 void oracle_notice(struct sim *, const struct notice *);
 void oracle_timed(struct sim *);
@@ -29,9 +30,9 @@ void oracle_settled(struct sim *);
         .started = oracle_started, .stopped = oracle_stopped, .opened = oracle_opened,             \
         .heard = oracle_heard, .consumed = oracle_consumed, .said = oracle_said,                   \
         .closing = oracle_closing, .closed = oracle_closed, .dgram_in = oracle_dgram_in,           \
-        .dgram_out = oracle_dgram_out, .asked = oracle_asked, .answered = oracle_answered,         \
-        .notice = oracle_notice, .timed = oracle_timed, .short_of_memory = oracle_short_of_memory, \
-        .step = oracle_step, .settled = oracle_settled,                                            \
+        .dgram_out = oracle_dgram_out, .asked = oracle_asked, .refused = oracle_refused,           \
+        .answered = oracle_answered, .notice = oracle_notice, .timed = oracle_timed,               \
+        .short_of_memory = oracle_short_of_memory, .step = oracle_step, .settled = oracle_settled, \
     }
 
 /* How often each kind of judgement was made: an oracle that judged nothing proved nothing. */

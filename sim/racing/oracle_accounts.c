@@ -210,6 +210,9 @@ static void failed(struct racing_oracle *o, struct o_link *l, struct o_chain *c,
         is = unusable ? RES_UNUSABLE : p->password_n < o->set.password_min ? RES_SHORT : RES_BUSY;
     bool in = is == RES_OK || is == RES_CREATED;
     if (says(o, "ERROR") && tells(o, "Server is busy. Please try again.")) {
+        o->late_refused -= o->late_refused > 0;
+        if (c && c->may_ask && !o->refused)
+            o_suspect(o, "login", "the login of session %.8s could go on and was told busy", l->id);
         if (is != RES_BUSY && is != RES_NONE)
             o_suspect(o, "login", "session %.8s was told that the server is busy, and was answered",
                       l->id);

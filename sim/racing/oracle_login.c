@@ -326,6 +326,17 @@ void oracle_asked(struct sim *s, const struct ask *a, uint64_t req)
     c->may_ask = false;
 }
 
+void oracle_refused(struct sim *s, const struct ask *a, uint64_t req)
+{
+    struct racing_oracle *o = oracle_of(s);
+    (void)req;
+    if (a->kind == ASK_ACCOUNT_TOUCH)
+        return;
+    o->refused = true;
+    if (o->kind == CALL_TIMED)
+        o->late_refused++;
+}
+
 /* ---- answers ---- */
 
 static void goes_on(struct o_chain *c, enum ask_kind next)
@@ -407,9 +418,22 @@ void oracle_answered(struct sim *s, const struct answer *a)
     c->result = result_of(o, c, a);
 }
 
+/* In this step, and what he was to be told with him. */
+static bool somebody_ended(const struct racing_oracle *o)
+{
+    for (uint32_t i = 0; i < o->links_n; i++)
+        if (o->links[i].used && o->links[i].mute && o->links[i].closed_step == o->sim->step)
+            return true;
+    return false;
+}
+
 /* The answer led to no further ask: the login is over. */
 void o_chain_settle(struct racing_oracle *o)
 {
+    if (o->late_refused && !somebody_ended(o))
+        o_suspect(o, "replies", "a login that had waited could not go on, and was not told");
+    o->refused = false;
+    o->late_refused = 0;
     if (o->chain != NOBODY && !o->chains[o->chain].waiting)
         o->chains[o->chain].finished = true;
 }

@@ -312,6 +312,8 @@ struct racing_oracle {
     uint32_t ledger_n, ledger_cap;
     bool suspected, ledger_void;
     char suspect_oracle[24], suspect_text[400];
+    bool refused;          /* an ask was, in this call */
+    uint32_t late_refused; /* of logins that had waited for their time: not told so yet */
     bool dgrams_sent;      /* datagrams went out in this call */
     enum o_drop last_drop; /* of the last of this call's datagrams that did not count */
 

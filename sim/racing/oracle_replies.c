@@ -86,7 +86,10 @@ static void reply_name(struct racing_oracle *o, struct o_link *l, const struct o
     } else if (password.n == 0) {
         name_only(o, l, c, name, line);
     } else if (is_error(o, BUSY)) {
-        o_handled(o, l, c); /* not even begun: the asks were full, or the server goes down */
+        if (!o->refused && !o->draining) /* not even begun */
+            o_suspect(o, "login", "session %.8s was told busy, and nothing was", l->id);
+        o->late_refused -= o->late_refused > 0;
+        o_handled(o, l, c);
     } else {
         o_login_begin(o, l, c);
         o_reply_login(o, l, line);
