@@ -325,6 +325,7 @@ void oracle_consumed(struct sim *s, uint64_t no, size_t n)
     struct o_link *l = o_link(o, o_link_by_no(o, no));
     if (!l || l->mute)
         return;
+    l->answered = 0;
     if (n > l->in.n) {
         sim_find(s, "replies", "link %llu: more was consumed than was heard",
                  (unsigned long long)no);

@@ -136,6 +136,7 @@ struct o_link {
     nsec bucket, charged_at; /* of commands */
     nsec touched;            /* surely */
     nsec active;             /* perhaps */
+    size_t answered;         /* bytes of replies since the service last took what was heard */
     nsec progress;           /* a line was handled, or nothing waits */
 
     struct o_pending login;
@@ -497,8 +498,7 @@ void o_call_dgrams(struct racing_oracle *); /* oracle.c: a batch begins */
 uint32_t o_link_by_path(const struct racing_oracle *, const struct path *);
 
 /* ---- oracle_time.c: idle, stuck, drained ---- */
-void o_closing_judge(struct racing_oracle *, const struct o_link *, enum close_why,
-                     bool by_service);
+void o_closing_judge(struct racing_oracle *, struct o_link *, enum close_why, bool by_service);
 void o_drain_begin(struct racing_oracle *, nsec deadline);
 void o_time_judge(struct racing_oracle *);
 

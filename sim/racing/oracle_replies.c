@@ -2,9 +2,12 @@
 #include "sim/racing/oracle_model.h"
 
 #include "base/utf8.h"
+#include "games/racing/tables.h"
 
 #define BUSY     "Server is busy. Please try again."
 #define ECHO_MAX 1024u
+/* Who asks for more is answered by and by, as he reads; a login's answer may come on top. */
+#define AT_ONCE_MAX (RACING_OUT_MAX / 8 + 4096u)
 
 static int shown(struct span s)
 {
@@ -213,6 +216,10 @@ static void reply_player(struct racing_oracle *o, struct o_link *l, const struct
 void o_reply(struct racing_oracle *o, struct o_link *l, struct span line)
 {
     o->stats.replies++;
+    if (l->answered > AT_ONCE_MAX)
+        o_suspect(o, "resources", "session %.8s was answered with more than %zu bytes in one go",
+                  l->id, l->answered);
+    l->answered += line.n;
     if (l->login.on) {
         o_reply_login(o, l, line);
         return;

@@ -14,7 +14,7 @@
 
 /* ---- endings ---- */
 
-static void idle_judge(struct racing_oracle *o, const struct o_link *l)
+static void idle_judge(struct racing_oracle *o, struct o_link *l)
 {
     nsec silent = o_now(o) - l->touched;
     if (l->login.on)
@@ -22,6 +22,10 @@ static void idle_judge(struct racing_oracle *o, const struct o_link *l)
     else if (silent <= o->set.idle && !l->unsure)
         sim_find(o->sim, "idle", "session %.8s was heard %llu ms ago and was ended as idle", l->id,
                  (unsigned long long)(silent / NSEC_PER_MS));
+    else if (!l->unsure && o_now(o) - l->progress > SWEEP && !sim_node_unsent(o->sim, l->no) &&
+             o_next_replied(o, l))
+        o_suspect(o, "replies", "session %.8s was ended as idle and its requests were waiting",
+                  l->id);
 }
 
 /* Everybody hears why, in the second before the host cuts what is left. */
@@ -33,8 +37,7 @@ static bool may_end_untold(const struct racing_oracle *o, const struct o_link *l
            l->opened_at + SWEEP > o->drain_at;
 }
 
-void o_closing_judge(struct racing_oracle *o, const struct o_link *l, enum close_why why,
-                     bool by_service)
+void o_closing_judge(struct racing_oracle *o, struct o_link *l, enum close_why why, bool by_service)
 {
     if (why == CLOSE_IDLE)
         idle_judge(o, l);
