@@ -124,7 +124,7 @@ def test_what_players_write_cannot_forge_a_log_line(new_server, join_server, for
 
 
 def test_a_default_secret_is_warned_about(server, new_server):
-    assert "udp_shared_secret" in server.log()
+    server.wait_log("udp_shared_secret", "a warning of the default secret")
     assert "udp_shared_secret" not in new_server(racing__udp_shared_secret="mine").log()
 
 
