@@ -161,7 +161,7 @@ static const char *why_not(struct racing_oracle *o, const struct o_link *l, cons
         return "its password is wrong";
     if (is_claimed_otherwise(o, span_of(c->account.name, c->account.name_n), password))
         return "the player has another password";
-    if (p->password_n < o->set.password_min)
+    if (p->password_n < c->min_then)
         return "its password is too short";
     if (o->set.single == O_REFUSE && signed_in_beside(o, l, c->account.id) != NOBODY)
         return "the player is signed in elsewhere";

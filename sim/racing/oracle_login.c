@@ -368,6 +368,8 @@ static enum o_result verified(struct racing_oracle *o, struct o_chain *c, const 
 
 static enum o_result result_of(struct racing_oracle *o, struct o_chain *c, const struct answer *a)
 {
+    if (a->kind == ASK_ACCOUNT_FIND || a->kind == ASK_HASH_VERIFY)
+        c->min_then = o->set.password_min;
     switch (a->kind) {
     case ASK_ACCOUNT_FIND:
         c->unknown_name = a->rc == E_NOENT;

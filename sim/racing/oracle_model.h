@@ -208,6 +208,7 @@ struct o_chain { /* the asks of one login */
     nsec begun_at;
     uint64_t begun; /* the call in which its first ask was put; 0: when a time had come */
     enum ask_kind stage;
+    uint32_t min_then;  /* shortest password when its length was looked at */
     bool rehash;        /* MAKE for a record that is to be replaced */
     bool may_ask;       /* something may follow the last answer */
     enum ask_kind next; /* and this is it */
