@@ -461,7 +461,7 @@ static int make_parts(struct fake *f, const struct fake_cfg *cfg)
     e.queue_max = e.queue_max ? e.queue_max : 2048;
     e.backlog_bytes_max = e.backlog_bytes_max ? e.backlog_bytes_max : 65536;
     e.pack_bytes_max = e.pack_bytes_max ? e.pack_bytes_max : 1200;
-    int rc = fake_make_config(f, cfg->settings, &f->config);
+    int rc = fake_make_config(f, cfg->settings, &f->config, cfg->why ? cfg->why : &f->why);
     if (rc)
         return rc;
     f->listeners_n = f->ops->listeners(f->config, f->listeners, ARRAY_LEN(f->listeners));
@@ -774,7 +774,8 @@ int fake_configure(struct fake *f, const char *const *settings)
 {
     struct config *c;
     bool before = quiet();
-    int rc = fake_make_config(f, settings, &c);
+    buf_clear(&f->why);
+    int rc = fake_make_config(f, settings, &c, &f->why);
     if (rc == 0) {
         struct notice n = {.kind = NOTICE_CONFIG, .u.config = c};
         f->listeners_n = f->ops->listeners(c, f->listeners, ARRAY_LEN(f->listeners));

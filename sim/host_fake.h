@@ -106,7 +106,7 @@ struct fake {
     struct metrics metrics;
     struct log log;
     struct buf log_text; /* every record, one a line: id, then key=value */
-    struct buf why;
+    struct buf why;      /* what the service's check found, or what fake_configure refused */
 };
 
 struct fake_cfg {
@@ -114,6 +114,7 @@ struct fake_cfg {
     const char *const *settings; /* "key=value", NULL at the end; NULL: all defaults */
     uint64_t seed;
     struct egress_cfg egress; /* zeroed members: small ones that fit tests */
+    struct buf *why; /* for fake_create: gets what is wrong with a setting; NULL: no matter */
 
     /* For simulators; all may be zero. With hooks, time is set by fake_set_now alone, the log is
      * kept at errors, and what is resumed while effects take place waits for its turn, as in the
@@ -194,8 +195,8 @@ void fake_advance(struct fake *, nsec by);
 /* Gives the oldest unanswered ask its answer; false when there is none. */
 bool fake_answer(struct fake *);
 void fake_answer_all(struct fake *);
-/* A new configuration: defaults, then these settings. E_*: a setting was refused, nothing changed.
- */
+/* A new configuration: defaults, then these settings. E_*: a setting was refused (why says
+ * what is wrong), nothing changed. */
 int fake_configure(struct fake *, const char *const *settings);
 void fake_drain(struct fake *, nsec after);
 /* NOTICE_KICK, NOTICE_CLOSE_ROOM */

@@ -43,22 +43,20 @@ static const struct config_row rows_program[] = {
      "As the program's."},
 };
 
-int fake_make_config(const struct fake *f, const char *const *settings, struct config **ret)
+int fake_make_config(const struct fake *f, const char *const *settings, struct config **ret,
+                     struct buf *why)
 {
     struct config_table tables[] = {f->ops->config, {rows_program, ARRAY_LEN(rows_program)}};
-    struct buf why;
     struct config *c;
     int rc = config_create(&c, tables, ARRAY_LEN(tables));
-    buf_init(&why, 1024);
     for (; rc == 0 && settings && *settings; settings++) {
         const char *eq = strchr(*settings, '=');
         CHECK(eq);
         rc = config_set(c, span_of(*settings, (size_t)(eq - *settings)), span_str(eq + 1),
-                        CONFIG_OPTION, &why);
+                        CONFIG_OPTION, why);
         if (rc)
             config_destroy(c);
     }
-    buf_fini(&why);
     if (rc == 0)
         *ret = c;
     return rc;

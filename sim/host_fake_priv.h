@@ -29,6 +29,7 @@ static inline struct fake_link *link_at(const struct fake *f, int link)
 /* host_fake_parts.c */
 void fake_log_emit(struct log *, const struct log_row *, const struct log_field *, size_t n);
 void fake_fill(struct entropy *, void *to, size_t n);
-int fake_make_config(const struct fake *, const char *const *settings, struct config **ret);
+int fake_make_config(const struct fake *, const char *const *settings, struct config **ret,
+                     struct buf *why);
 
 #endif

@@ -68,10 +68,11 @@ static bool make(struct sim *s, const struct setup *setup, struct buf *why)
         settings[i] = texts[i];
     }
     settings[n] = NULL;
-    const struct fake_cfg cfg = {.ops = &racing_ops, .settings = settings, .seed = 7};
+    const struct fake_cfg cfg = {.ops = &racing_ops, .settings = settings, .seed = 7, .why = why};
     s->f = fake_create(&cfg, &rc);
     if (!s->f) {
-        (void)buf_printf(why, "%s", err_name(rc));
+        if (why->n == 0)
+            (void)buf_append_str(why, err_name(rc));
         return false;
     }
     s->real = s->f->host.ops;
@@ -327,9 +328,10 @@ static bool sim_configure(struct back *b, const struct setup *setup, struct buf 
         settings[i] = texts[i];
     }
     settings[n] = NULL;
-    int rc = fake_configure(sim_of(b)->f, settings);
+    struct fake *f = sim_of(b)->f;
+    int rc = fake_configure(f, settings);
     if (rc)
-        (void)buf_append_str(why, err_name(rc));
+        (void)buf_append_span(why, f->why.n ? buf_span(&f->why) : span_str(err_name(rc)));
     return rc == 0;
 }
 

@@ -315,7 +315,9 @@ static int start_once(struct live_server *v, struct buf *why)
         struct span said = span_skip(live_server_log(v), from);
         if (said.n && memmem(said.p, said.n, "in use", 6))
             return 0;
-        (void)buf_printf(why, "it ended before it was ready (%d)", status);
+        (void)buf_printf(why, "it ended before it was ready (%s %d)",
+                         WIFEXITED(status) ? "code" : "signal",
+                         WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
         say_log(v, why);
         return -1;
     }

@@ -68,8 +68,10 @@ static void what_does_not_come_as_written_is_a_failure(void **state)
         {"repeat 2 as n {\nclient P[n] as p$n\n}\nexpect-log racing.login player=p2", NULL},
         {"account ann x\nclient A as ann",
          "x.talk:2: A expected: {\"command\":\"NAME_OK\",\"name\":\"ann\""},
-        {"server racing.none=5\nclient A", "the server does not start"},
-        {"client A\nconfig racing.room_size=none", "the configuration is refused"},
+        {"server racing.none=5\nclient A",
+         "the server does not start: unknown key \"racing.none\""},
+        {"client A\nconfig racing.room_size=none",
+         "the configuration is refused: racing.room_size"},
         {"repeat 2 as i {\nlive-only {\nclient P[i]\n}\nP[i]< !\n}",
          "client P[i] was never opened"},
     };
