@@ -90,6 +90,8 @@ static void print_totals(const struct totals *t)
                  " events in %.1f s: %.0f steps/s, %.0f events/s, %.0f events a seed\n",
                  t->seeds, t->findings, t->steps, t->events, took, (double)t->steps / took,
                  (double)t->events / took, t->seeds ? (double)t->events / (double)t->seeds : 0);
+    if (t->seeds < 20) /* of few it says nothing */
+        return;
     (void)printf("seeds in which each fault struck:\n");
     for (int f = 0; f < SIM_FAULTS_N; f++)
         (void)printf("  %-16s %5.1f %%\n", sim_fault_name((enum sim_fault)f),
@@ -296,7 +298,7 @@ static void usage(void)
 {
     (void)fputs(
         "usage: slipgate-sim --seed N | --seeds A-B | --fresh [options]\n"
-        "  --seed N         one world; prints what happened to it in a line\n"
+        "  --seed N         one world; prints its plan and what happened to it\n"
         "  --seeds A-B      one after the other\n"
         "  --fresh          seeds nobody has seen before, until --seconds or interrupted\n"
         "  --seconds S      begin no further seed after so long\n"
@@ -441,6 +443,8 @@ struct parsed {
 static bool option(int c, struct options *o, struct parsed *p)
 {
     uint64_t n;
+    if (p->which && (c == OPT_SEED || c == OPT_SEEDS || c == OPT_FRESH))
+        return wrong(o, "give one of --seed, --seeds and --fresh");
     switch (c) {
     case OPT_SEED:
         p->which = o->single = number(optarg, "", &o->first);

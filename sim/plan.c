@@ -110,13 +110,18 @@ void sim_plan_make(struct sim_plan *p, struct rng *r, uint32_t without)
 
 void sim_plan_text(const struct sim_plan *p, struct buf *to)
 {
-    (void)buf_printf(
-        to,
-        "%u honest, %u confused, %u hostile; %s store; storm %llu s or %llu events; latency %u us;",
-        p->honest, p->confused, p->hostile, p->model ? "model" : "real",
-        (unsigned long long)(p->storm / NSEC_PER_S), (unsigned long long)p->storm_events,
-        p->latency_us);
+    (void)buf_printf(to,
+                     "%u honest, %u confused, %u hostile; %s store; storm %llu s or %llu events; "
+                     "latency %u us; faults:",
+                     p->honest, p->confused, p->hostile, p->model ? "model" : "real",
+                     (unsigned long long)(p->storm / NSEC_PER_S),
+                     (unsigned long long)p->storm_events, p->latency_us);
+    bool any = false;
     for (int f = 0; f < SIM_FAULTS_N; f++)
-        if (p->strength[f] > 0)
+        if (p->strength[f] > 0) {
             (void)buf_printf(to, " %s %.2f", sim_fault_name((enum sim_fault)f), p->strength[f]);
+            any = true;
+        }
+    if (!any)
+        (void)buf_append_str(to, " none");
 }
