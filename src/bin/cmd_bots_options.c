@@ -129,14 +129,19 @@ static bool read_link(const struct cmdline *line, struct bots_options *o)
     const char *text = slipgate_link_text(given);
     int error = text ? 0 : read_small(given, o->link, sizeof o->link);
     if (error == EFBIG) {
-        (void)command_wrong("--link: %s is no text of at most %u bytes", given,
+        (void)command_wrong("--link: \"%s\" is no text of at most %u bytes", given,
                             SLIPGATE_LINK_TEXT_MAX);
         return false;
     }
     if (error) {
-        (void)command_wrong("--link: %s is neither wifi, 4g, bad-dsl nor satellite, and as a file: "
-                            "%s",
-                            given, strerror(error));
+        (void)command_wrong(
+            "--link: \"%s\" is neither wifi, 4g, bad-dsl nor satellite, and as a file: "
+            "%s",
+            given, strerror(error));
+        return false;
+    }
+    if (!text && !o->link[0]) {
+        (void)command_wrong("--link: \"%s\" is empty; write lines of key = value", given);
         return false;
     }
     if (text)

@@ -94,7 +94,7 @@ def test_doubled_and_swapped(server, tmp_path):
 @pytest.mark.parametrize("options, says", {
     ("--expect", "p99_ages_ms<150"): '"p99_ages_ms" is no figure; did you mean p99_age_ms?',
     ("--expect", "p99_age_ms~150"): "give a figure, one of < <= > >= ==, and a number",
-    ("--link", "dsl"): "dsl is neither wifi, 4g, bad-dsl nor satellite, and as a file: No such file or directory",
+    ("--link", "dsl"): '"dsl" is neither wifi, 4g, bad-dsl nor satellite, and as a file: No such file or directory',
     ("--seed", "-1"): '--seed: "-1" is not accepted',
 }.items(), ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
 def test_wrong_use(options, says):
@@ -118,5 +118,8 @@ def test_a_wrong_file(tmp_path):
     path.write_bytes(b"#" * 4097)
     done = run("bots", "--link", path)
     assert done.returncode == 2 and "is no text of at most 4096 bytes" in done.stderr
+    path.write_bytes(b"")
+    done = run("bots", "--link", path)
+    assert done.returncode == 2 and f'--link: "{path}" is empty; write lines of key = value' in done.stderr
     path.write_bytes(b"delay_ms = 1\0\n")
     assert run("bots", "--link", path).returncode == 2
