@@ -40,6 +40,7 @@ deps-build:
 build-release: build/build.ninja
 	@cmake --build build --parallel $(JOBS)
 
+build-dev: ## build what is tested, sanitized, in build/dev; likewise build-clang, -tsan, -cover, -bench
 $(addprefix build-,$(PRESETS)): build-%: build/%/build.ninja
 	@cmake --build build/$* --parallel $(JOBS) $(if $(TARGET_$*),--target $(TARGET_$*))
 
