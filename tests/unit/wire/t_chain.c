@@ -548,6 +548,45 @@ static void tampering(void **state)
     chain_hasher_destroy(w.h);
 }
 
+/* A sound record of another chain: in the place of one behind a head, or where there is no place.
+ */
+static void strangers(void **state)
+{
+    (void)state;
+    struct world w = {.h = new_hasher()};
+    struct chain c, other;
+    struct chain_link foreign;
+    assert_int_equal(chain_begin(&c, w.h, SPAN_LIT("w")), 0);
+    assert_int_equal(chain_begin(&other, w.h, SPAN_LIT("other")), 0);
+    w.origin = c.origin;
+    w.items_n = 4;
+    for (uint64_t i = 0; i < 4; i++) {
+        struct item *it = &w.items[i];
+        item_seq(it, i < 2 ? i + 1 : i);
+        if (i == 1) /* a head of record 1 stands here */
+            it->seq = 0,
+            assert_int_equal(chain_head_sign(&it->head, &c, CHAIN_SIGNED, 1, secret), 0);
+        else
+            assert_int_equal(chain_append(&c, w.h, span_of(it->bytes, BYTES), &it->link), 0);
+    }
+    struct chain_report r = verify(&w);
+    assert_int_equal(r.fault, CHAIN_UNSIGNED);
+    struct item it = w.items[2], was = it;
+    assert_int_equal(chain_append(&other, w.h, span_of(it.bytes, BYTES), &foreign), 0);
+    it.link = foreign;
+    w.items[2] = it;
+    r = verify(&w);
+    assert_fault(&r, CHAIN_REHASHED, 2);
+    assert_int_equal(r.from, 2);
+    w.items[2] = was;
+    it.seq = 99;
+    put_in(&w, 2, it);
+    r = verify(&w);
+    assert_fault(&r, CHAIN_INSERTED, 2);
+    assert_int_equal(r.found, 99);
+    chain_hasher_destroy(w.h);
+}
+
 static void words(void **state)
 {
     (void)state;
@@ -645,7 +684,7 @@ int main(void)
         cmocka_unit_test(vectors),    cmocka_unit_test(limits),
         cmocka_unit_test(heads),      cmocka_unit_test(a_record_allocates_nothing),
         cmocka_unit_test(head_lines), cmocka_unit_test(tampering),
-        cmocka_unit_test(words),
+        cmocka_unit_test(strangers),  cmocka_unit_test(words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
