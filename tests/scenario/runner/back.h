@@ -39,8 +39,9 @@ struct back_ops {
     /* Ends everything and says whether the end was clean. Once, after which the back is gone. */
     bool (*finish)(struct back *, struct buf *why);
     bool (*open)(struct back *, unsigned who, const char *ip, unsigned flags, struct buf *why);
-    /* What cannot be sent because the link is gone is not an error. */
-    void (*send)(struct back *, unsigned who, struct span);
+    /* What cannot be sent because the link is gone is not an error; false: the server does not take
+     * what it was sent before, and more than its host and ours would hold waits. */
+    bool (*send)(struct back *, unsigned who, struct span);
     void (*end)(struct back *, unsigned who, enum ending);
     void (*stall)(struct back *, unsigned who, bool stalled);
     /* The next line that has come, without its LF. */

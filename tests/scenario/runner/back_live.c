@@ -191,7 +191,7 @@ static bool live_open(struct back *b, unsigned who, const char *ip, unsigned fla
     return true;
 }
 
-static void live_send(struct back *b, unsigned who, struct span bytes)
+static bool live_send(struct back *b, unsigned who, struct span bytes)
 {
     struct live *v = live_of(b);
     struct live_link *l = &v->links[who];
@@ -203,9 +203,10 @@ static void live_send(struct back *b, unsigned who, struct span bytes)
         }
         int e = SSL_get_error(l->ssl, n);
         if (e != SSL_ERROR_WANT_READ && e != SSL_ERROR_WANT_WRITE)
-            return;
+            return true; /* it has ended */
         poll_one(v, l->fd, e == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT);
     }
+    return bytes.n == 0 || !l->ssl;
 }
 
 static void live_end(struct back *b, unsigned who, enum ending how)

@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NO_GEN 0u
+#define NO_GEN      0u
+#define SEND_PIECE  65536u
+#define WAITING_MAX (900u << 10) /* the fake holds a mebibyte beyond what a service may let wait \
+                                  */
 
 struct sim_link {
     int slot;
@@ -215,11 +218,17 @@ static bool sim_open(struct back *b, unsigned who, const char *ip, unsigned flag
     return true;
 }
 
-static void sim_send(struct back *b, unsigned who, struct span bytes)
+static bool sim_send(struct back *b, unsigned who, struct span bytes)
 {
     struct sim *s = sim_of(b);
-    if (live_link(s, who))
-        fake_bytes(s->f, s->links[who].slot, bytes.p, bytes.n);
+    while (bytes.n && live_link(s, who)) {
+        size_t n = bytes.n < SEND_PIECE ? bytes.n : SEND_PIECE;
+        if (s->f->links[s->links[who].slot].in.n > WAITING_MAX)
+            return false;
+        fake_bytes(s->f, s->links[who].slot, bytes.p, n);
+        bytes = span_skip(bytes, n);
+    }
+    return true;
 }
 
 static void sim_end(struct back *b, unsigned who, enum ending how)

@@ -226,7 +226,13 @@ struct script *script_read(const char *path, struct buf *why)
     uint8_t *bytes = malloc(SCRIPT_BYTES_MAX + 1);
     CHECK(bytes);
     size_t n = fread(bytes, 1, SCRIPT_BYTES_MAX + 1, f);
+    bool failed = ferror(f);
     (void)fclose(f);
+    if (failed) {
+        (void)buf_printf(why, "%s: cannot be read", path);
+        free(bytes);
+        return NULL;
+    }
     struct script *s = script_parse(path, span_of(bytes, n), why);
     free(bytes);
     return s;

@@ -333,6 +333,12 @@ static bool open_client(struct play *p, const struct step *x)
     return ok && take_welcome(p, c);
 }
 
+static bool send_bytes(struct play *p, struct client *c, struct span bytes)
+{
+    return p->back->ops->send(p->back, number_of(p, c), bytes) ||
+           play_miss(p, c, "the server takes no more of what %s sends", c->name);
+}
+
 static bool send_text(struct play *p, struct client *c, const struct step *x)
 {
     struct buf text;
@@ -343,9 +349,9 @@ static bool send_text(struct play *p, struct client *c, const struct step *x)
         play_order(p, &c->name);
         note(c, ">", span_of(text.p, text.n - 1));
         count_requests(c, rest);
-        while (rest.n) {
+        while (ok && rest.n) {
             size_t n = x->kind == STEP_SPLIT && x->n < rest.n ? x->n : rest.n;
-            p->back->ops->send(p->back, number_of(p, c), span_of(rest.p, n));
+            ok = send_bytes(p, c, span_of(rest.p, n));
             rest = span_skip(rest, n);
         }
     }
@@ -376,7 +382,7 @@ static bool send_raw(struct play *p, struct client *c, const struct step *x)
         play_order(p, &c->name);
         note(c, ">", buf_span(&bytes));
         count_requests(c, buf_span(&bytes));
-        p->back->ops->send(p->back, number_of(p, c), buf_span(&bytes));
+        ok = send_bytes(p, c, buf_span(&bytes));
     }
     buf_fini(&bytes);
     return ok || p->soft;
@@ -471,6 +477,10 @@ static bool fill_dgram(struct play *p, struct client *c, const struct step *x, s
                    : SPAN_LIT("raw bytes"));
     if (a->raw)
         return fill_bytes(p, x, to);
+    if ((a->again ? c->last : c->heard).n == 0)
+        return play_miss(p, c,
+                         a->again ? "%s has sent no datagram yet" : "%s was sent no datagram yet",
+                         c->name);
     return buf_append_span(to, buf_span(a->again ? &c->last : &c->heard)) == 0;
 }
 

@@ -39,6 +39,12 @@ static void what_does_not_come_as_written_is_a_failure(void **state)
         const char *text, *want;
     } cases[] = {
         {"client A\n" PING PONG, NULL},
+        {"client A\nA> raw \"x\" * 4194304\nA< <*>\nA closed protocol", NULL},
+        {"client A\nsim-only {\nhold store\n}\n"
+         "A> {\"command\":\"NAME\",\"name\":\"a\",\"password\":\"p\"}\nA> raw \"x\" * 4194304",
+         "the server takes no more of what A sends"},
+        {"client A\nA>> again", "A has sent no datagram yet"},
+        {"client A\nA>> back", "A was sent no datagram yet"},
         {"client A\n" PING "A< {\"command\":\"PANG\"}",
          "x.talk:3: A expected: {\"command\":\"PANG\"}"},
         {"client A\n" PING "A< {\"command\":\"PANG\"}", "came: {\"command\":\"PONG\"}"},

@@ -270,9 +270,25 @@ static void a_text_within_itself_ends(void **state)
     vars_fini(&vs);
 }
 
+static void what_cannot_be_read_is_said(void **state)
+{
+    static const char *const paths[][2] = {
+        {"/", "/: cannot be read"}, {"/nowhere/x.talk", "/nowhere/x.talk: cannot be opened"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct buf why;
+        buf_init(&why, 4096);
+        assert_null(script_read(paths[i][0], &why));
+        (void)buf_append_byte(&why, 0);
+        assert_string_equal((const char *)why.p, paths[i][1]);
+        buf_fini(&why);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_cannot_be_read_is_said),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(limits_are_kept),
         cmocka_unit_test(every_beginning_and_every_damage_is_survived),

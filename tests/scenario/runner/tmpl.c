@@ -155,7 +155,9 @@ static bool fill(const struct vars *vs, const char *text, bool holes, unsigned d
         }
         const struct var *v = tmpl_index(vs, span_of(p + 1, n), name) ? find(vs, name) : NULL;
         if (!v || depth == 0) {
-            (void)buf_printf(why, v ? "$%.*s is a text within itself" : "nothing is bound to $%.*s",
+            (void)buf_printf(why,
+                             v ? "$%.*s is a text within itself, or within too many"
+                               : "nothing is bound to $%.*s",
                              (int)n, p + 1);
             return false;
         }
