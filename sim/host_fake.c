@@ -446,11 +446,11 @@ void fake_socket_room(struct fake *f, size_t n)
     f->sink_room = n;
 }
 
-void fake_writable(struct fake *f)
+void fake_writable(struct fake *f, size_t room)
 {
-    f->sink_room = SIZE_MAX;
+    f->sink_room = room;
     f->writable_wanted = egress_flush(f->host.egress);
-    CHECK(!f->writable_wanted);
+    CHECK(!f->writable_wanted || f->sink_room == 0);
 }
 
 /* ---- making and ending one ---- */

@@ -182,8 +182,8 @@ void fake_dgram(struct fake *, const struct path *, struct span bytes);
 void fake_dgrams(struct fake *, const struct dgram *, size_t n);
 /* The socket takes n datagrams from now on, then it is full. */
 void fake_socket_room(struct fake *, size_t n);
-/* It may be written again: what waits is flushed. */
-void fake_writable(struct fake *);
+/* It may be written again, with room for so many (SIZE_MAX: for all): what waits is flushed. */
+void fake_writable(struct fake *, size_t room);
 /* Takes the oldest sent datagram into to; its size, or -1 when there is none. path may be NULL. */
 long fake_take_dgram(struct fake *, struct path *, void *to, size_t cap);
 void fake_forget_dgrams(struct fake *);

@@ -101,7 +101,6 @@ struct sim_net {
     struct peer **by_number; /* [number - 1]; NULL: destroyed */
     size_t by_number_cap;
     struct hmap by_addr; /* datagram address to number */
-    uint32_t next_port;
     struct sim_timer reap;
     struct net_record records[NET_RECORDS];
     uint64_t recorded;

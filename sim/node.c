@@ -222,9 +222,11 @@ void node_reload(struct sim *s)
 
 static void fire_full(struct sim *s, struct sim_timer *t)
 {
-    (void)t;
-    fake_writable(enter(s));
+    bool some = s->phase == PHASE_STORM && sim_below(s, CHANCE_FAULTS, 2);
+    fake_writable(enter(s), some ? 1 + sim_below(s, CHANCE_FAULTS, 20) : SIZE_MAX);
     leave(s);
+    if (some) /* and more later */
+        sim_after(s, t, sim_between(s, CHANCE_FAULTS, 1, 500) * NSEC_PER_MS);
 }
 
 void node_socket_full(struct sim *s, size_t room, nsec how_long)

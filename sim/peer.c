@@ -9,7 +9,7 @@
 
 #define PEERS_MAX  100000u
 #define FIRST_PORT 10000u
-#define PORTS      50000u
+#define PORTS      256u /* few: different machines often have the same */
 
 /* ---- the net they are in ---- */
 
@@ -117,7 +117,7 @@ static void take_port(struct sim *s, struct peer *p)
     uint8_t key[18];
     uint64_t taken;
     do {
-        p->dgram_addr.port = (uint16_t)(FIRST_PORT + s->net->next_port++ % PORTS);
+        p->dgram_addr.port = (uint16_t)(FIRST_PORT + sim_below(s, CHANCE_NET, PORTS));
         key_of(&p->dgram_addr, key);
     } while (hmap_get(&s->net->by_addr, key, &taken));
     CHECK(hmap_put(&s->net->by_addr, key, p->number) == 0);

@@ -67,6 +67,7 @@ struct bots {
     struct capture captures[BOTS_CAPTURES];
     uint32_t captures_at;
     struct racing_claim *shared[3]; /* accounts that several honest bots use in the storm */
+    uint32_t sharing;               /* one in so many logins is with such a one */
     uint32_t calm_groups;
     struct calm_group *groups;
     struct entropy entropy;

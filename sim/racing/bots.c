@@ -98,7 +98,7 @@ static void pick_ip(struct bots *all, enum bot_role role, char ip[48])
     switch (sim_below(s, CHANCE_BOTS, 10)) {
     case 0:
     case 1: (void)snprintf(ip, 48, "192.0.2.%u", 1 + (unsigned)sim_below(s, CHANCE_BOTS, 4)); break;
-    case 2: (void)snprintf(ip, 48, "2001:db8:%x::%x", n, n); break;
+    case 2: (void)snprintf(ip, 48, "2001:db8:%x::%x", n / 8 * (n % 3), n); break; /* or a house's */
     case 3: (void)snprintf(ip, 48, "10.%u.%u.%u", (unsigned)role + 1, n / 250, n % 250 + 1); break;
     default: (void)snprintf(ip, 48, "198.18.%u.%u", n / 250, n % 250 + 1);
     }
@@ -131,6 +131,7 @@ static int make(struct bots *all)
         return E_NOMEM;
     entropy_init(&all->entropy, fill);
     all->scratch.gzip = all->gzip;
+    all->sharing = 2 + (uint32_t)sim_below(all->sim, CHANCE_BOTS, 12);
     all->scratch.entropy = &all->entropy;
     for (uint32_t i = 0; i < ARRAY_LEN(all->shared); i++)
         all->shared[i] = bots_claim(all, "shared", i);

@@ -239,9 +239,44 @@ static void wrong_datagrams(struct rogue *r)
     }
 }
 
+/* Two in the wrong order, far apart: the older one counts if it is within the window. */
+static void out_of_order(struct rogue *r)
+{
+    static const uint32_t gaps[] = {0,
+                                    1,
+                                    61,
+                                    62,
+                                    63,
+                                    64,
+                                    127,
+                                    SEAL_WINDOW - 2,
+                                    SEAL_WINDOW - 1,
+                                    SEAL_WINDOW,
+                                    SEAL_WINDOW + 1,
+                                    2 * SEAL_WINDOW + 63};
+    struct drive d;
+    char text[DRIVE_TEXT_MAX];
+    uint8_t sealed[2][BOT_DATAGRAM_MAX];
+    int n[2] = {0};
+    if (!r->talk.authenticated || !r->talk.sealer)
+        return;
+    for (int i = 0; i < 2; i++) {
+        drive_make(&d, r->b.number, false, ++r->b.said);
+        struct span all = span_of(text, drive_text(&d, r->b.id, "", text));
+        uint32_t gap = i ? gaps[bot_below(&r->b, ARRAY_LEN(gaps))] : 0;
+        while (gap-- > 0) /* never sent */
+            (void)!sealer_seal(r->talk.sealer, &(struct span){sealed[1], 1}, 1, sealed[1],
+                               sizeof sealed[1]);
+        n[i] = sealer_seal(r->talk.sealer, &all, 1, sealed[i], sizeof sealed[i]);
+    }
+    for (int i = 3; i >= 0; i--) /* and both again */
+        if (n[i % 2] > 0 && (i > 1 || bot_below(&r->b, 2)))
+            peer_dgram(r->b.sim, r->b.peer, span_of(sealed[i % 2], (size_t)n[i % 2]));
+}
+
 static void act_confused(struct rogue *r)
 {
-    switch (bot_below(&r->b, 24)) {
+    switch (bot_below(&r->b, 26)) {
     case 0: lines_at_the_ceiling(r); break;
     case 1: deep(r); break;
     case 2: names_and_passwords(r); break;
@@ -254,6 +289,8 @@ static void act_confused(struct rogue *r)
     case 9: (void)talk_ask(&r->talk, ASK_BYE, NULL, NULL); break;
     case 10: another_name(r); break;
     case 11: large_batch(r); break;
+    case 12:
+    case 13: out_of_order(r); break;
     default: {
         size_t i = (size_t)bot_below(&r->b, ARRAY_LEN(lines));
         odd(r, lines[i].line, lines[i].mask);

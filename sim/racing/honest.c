@@ -81,7 +81,7 @@ static void choose_form(struct honest *h)
 static void choose_account(struct honest *h)
 {
     struct racing_claim *shared = h->b.all->shared[bot_below(&h->b, 3)];
-    h->as = !h->calm && shared && bot_below(&h->b, 12) == 0 ? shared : h->b.claim;
+    h->as = !h->calm && shared && bot_below(&h->b, h->b.all->sharing) == 0 ? shared : h->b.claim;
 }
 
 /* With its password at once, or first the name alone. */

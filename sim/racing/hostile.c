@@ -125,6 +125,23 @@ static void tamper(struct rogue *r)
     send_from(r, bot_below(&r->b, 2) ? &c->from : NULL, span_of(d, c->n));
 }
 
+/* A right one, from another port. */
+static void drive_from(struct rogue *r, uint16_t port)
+{
+    struct drive d;
+    char text[DRIVE_TEXT_MAX];
+    uint8_t sealed[BOT_DATAGRAM_MAX];
+    struct addr from = *peer_dgram_addr(r->b.peer);
+    if (!r->talk.authenticated || !r->talk.sealer)
+        return;
+    from.port = port;
+    drive_make(&d, r->b.number, false, ++r->b.said);
+    struct span all = span_of(text, drive_text(&d, r->b.id, "", text));
+    int n = sealer_seal(r->talk.sealer, &all, 1, sealed, sizeof sealed);
+    if (n > 0)
+        peer_dgram_from(r->b.sim, r->b.peer, &from, span_of(sealed, (size_t)n));
+}
+
 static void noise(struct rogue *r)
 {
     uint8_t d[64];
@@ -139,6 +156,8 @@ static void noise(struct rogue *r)
         from.port = (uint16_t)(ports ? 1024 + bot_below(&r->b, 8000) : from.port); /* nobody's */
         peer_dgram_from(r->b.sim, r->b.peer, &from, span_of(d, n));
     }
+    if (ports)
+        drive_from(r, (uint16_t)(1024 + bot_below(&r->b, 8000)));
 }
 
 /* Sixty-four thousand zeros, in a hundred bytes. */
@@ -169,6 +188,12 @@ static void guess(struct rogue *r)
         return;
     (void)snprintf(password, sizeof password, RACING_WRONG "%u", (unsigned)bot_below(&r->b, 100));
     r->guessing = talk_ask(&r->talk, ASK_NAME, c->name, password);
+}
+
+static void guess_on(struct rogue *r)
+{
+    r->persists = 4 + (uint32_t)bot_below(&r->b, 8);
+    guess(r);
 }
 
 /* Bytes without a line's end. */
@@ -248,6 +273,31 @@ static void take_rooms(struct rogue *r)
         (void)talk_ask(&r->talk, ASK_CREATE, "mine", NULL);
 }
 
+/* For long, nothing but datagrams that change nothing: of another room, or from somewhere else. */
+static void wave(struct rogue *r)
+{
+    struct drive d;
+    char text[DRIVE_TEXT_MAX];
+    struct addr from = *peer_dgram_addr(r->b.peer);
+    do
+        drive_make(&d, r->b.number, false, ++r->b.said);
+    while (d.kind != DRIVE_NESTED);
+    size_t n = drive_text(&d, r->b.id, "00112233445566778899aabbccddeeff", text);
+    if (bot_below(&r->b, 2)) {
+        talk_send(&r->talk, span_of(text, n), false);
+    } else {
+        from.ip[15] ^= 4;
+        peer_dgram_from(r->b.sim, r->b.peer, &from, span_of(text, n));
+    }
+    bot_after_ms(&r->b, 500 + bot_below(&r->b, 1000));
+}
+
+static void wave_on(struct rogue *r)
+{
+    r->waves = (uint32_t)bot_below(&r->b, 80);
+    wave(r);
+}
+
 /* An open connection that says nothing, or nothing more. */
 static void sit(struct rogue *r)
 {
@@ -276,14 +326,21 @@ static void back_and_forth(struct rogue *r)
 }
 
 static void (*const attacks[])(struct rogue *) = {
-    forge,          forge, forge, replay,  replay, tamper, tamper,       noise,        gzip_bomb,
-    guess,          guess, guess, endless, glut,   glut,   take_rooms,   sit,          json_bomb,
-    back_and_forth, drown, drown, drown,   drown,  drown,  two_readings, two_readings,
+    forge,        forge,        forge,          replay,       replay,  tamper,  tamper, noise,
+    gzip_bomb,    guess_on,     guess_on,       guess_on,     endless, glut,    glut,   take_rooms,
+    sit,          json_bomb,    back_and_forth, drown,        drown,   drown,   drown,  drown,
+    two_readings, two_readings, two_readings,   two_readings, wave_on, wave_on,
 };
 
 static void act(struct rogue *r)
 {
-    if (sim_fault(r->b.sim, FAULT_HOSTILE))
+    if (r->persists && r->talk.n == 0) {
+        r->persists--;
+        guess(r);
+    } else if (r->waves) {
+        r->waves--;
+        wave(r);
+    } else if (sim_fault(r->b.sim, FAULT_HOSTILE))
         attacks[bot_below(&r->b, ARRAY_LEN(attacks))](r);
     else
         rogue_behave(r);

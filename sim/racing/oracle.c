@@ -28,6 +28,13 @@ void o_suspect(struct racing_oracle *o, const char *oracle, const char *format, 
 
 /* ---- small tools ---- */
 
+void o_neighbourhood(const struct addr *a, uint8_t key[16])
+{
+    static const uint8_t v4[12] = {[10] = 0xff, [11] = 0xff}; /* how an address holds one */
+    memset(key, 0, 16);
+    memcpy(key, a->ip, memcmp(a->ip, v4, sizeof v4) == 0 ? 16 : 8);
+}
+
 struct o_rate o_rate_of(int64_t per_s, int64_t burst)
 {
     if (per_s == 0)

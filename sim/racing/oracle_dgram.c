@@ -128,7 +128,7 @@ static bool stranger_takes(struct racing_oracle *o, const struct addr *from)
     uint64_t full_at = 0;
     if (exempt_has(&o->set.exempt, from))
         return true;
-    addr_limit_key(from, key);
+    o_neighbourhood(from, key);
     (void)hmap_get(&o->strangers, key, &full_at);
     if (!o_rate_take(&full_at, &o->set.strangers, o_now(o)))
         return false;

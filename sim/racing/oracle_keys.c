@@ -176,6 +176,8 @@ bool o_seq_is_new(const struct o_keys *k, uint64_t seq)
 
 void o_seq_mark(struct o_keys *k, uint64_t seq)
 {
+    if (!o_seq_fresh(k, seq))
+        return; /* its place may be a newer one's */
     k->seen[seq % WINDOW] = seq + 1;
     if (seq >= k->next)
         k->next = seq + 1;

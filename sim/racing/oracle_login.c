@@ -99,7 +99,7 @@ void o_guessed(struct racing_oracle *o, const struct addr *from)
     uint8_t key[16];
     if (exempt_has(&o->set.exempt, from))
         return;
-    addr_limit_key(from, key);
+    o_neighbourhood(from, key);
     uint64_t n = guesses_of(o, key) + 1;
     CHECK(hmap_put(&o->guesses, key, (n > 1000 ? 1000 : n) << 48 | o_now(o) / NSEC_PER_MS) == 0);
 }
@@ -108,7 +108,7 @@ void o_guessed(struct racing_oracle *o, const struct addr *from)
 static void delay_judge(struct racing_oracle *o, const struct o_link *l)
 {
     uint8_t key[16];
-    addr_limit_key(&l->peer, key);
+    o_neighbourhood(&l->peer, key);
     if (guesses_of(o, key) >= GUESSES_FREE && !exempt_has(&o->set.exempt, &l->peer) &&
         !o->ever_short)
         o_suspect(o, "resources", "a login of session %.8s did not wait, after %" PRIu64 " guesses",
@@ -209,10 +209,10 @@ bool o_may_wait_its_turn(const struct racing_oracle *o, const struct addr *from)
 {
     uint8_t a[16], b[16];
     uint32_t n = 0;
-    addr_limit_key(from, a);
+    o_neighbourhood(from, a);
     for (uint32_t i = 0; i < o->chains_n; i++) {
         const struct o_chain *c = &o->chains[i];
-        addr_limit_key(&c->peer, b);
+        o_neighbourhood(&c->peer, b);
         n += c->twin || c->peer.family == ADDR_NONE || memcmp(a, b, sizeof a) == 0;
     }
     return n >= AT_WORK_MAX;
@@ -224,9 +224,9 @@ static void at_work_judge(struct racing_oracle *o, const struct o_chain *c)
     uint32_t n = 0;
     if (c->twin || exempt_has(&o->set.exempt, &c->peer) || o->ever_short)
         return;
-    addr_limit_key(&c->peer, a);
+    o_neighbourhood(&c->peer, a);
     for (uint32_t i = 0; i < o->chains_n; i++) {
-        addr_limit_key(&o->chains[i].peer, b);
+        o_neighbourhood(&o->chains[i].peer, b);
         n += o->chains[i].sure && !o->chains[i].twin && !o->chains[i].finished &&
              o->chains[i].begun_at > o->set.since && /* it may have been spared before */
              memcmp(a, b, sizeof a) == 0;
@@ -265,7 +265,7 @@ static bool may_be_of(const struct racing_oracle *o, const struct o_link *l,
     if (!l->used || l->mute || !l->login.on || !is_name(c, span_of(l->login.name, l->login.name_n)))
         return false;
     const struct o_chain *its = l->login.req ? chain_of(o, l->login.req) : NULL;
-    return !its || !its->sure;
+    return !its || !its->sure || its->twin;
 }
 
 /* The service just looks a name up: somebody must want that. */

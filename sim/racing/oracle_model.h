@@ -359,6 +359,8 @@ void o_suspect(struct racing_oracle *, const char *oracle, const char *format, .
 /* Takes one from a rate that is kept as the time at which it is whole again. */
 bool o_rate_take(nsec *full_at, const struct o_rate *, nsec now);
 struct o_rate o_rate_of(int64_t per_s, int64_t burst);
+/* Who is counted together: an IPv4 address, or the first 64 bits of an IPv6 one. */
+void o_neighbourhood(const struct addr *, uint8_t key[16]);
 /* Grows an array of n elements of size to hold one more. */
 void *o_grow(void *p, uint32_t n, uint32_t *cap, size_t size);
 struct o_link *o_link(struct racing_oracle *, uint32_t i);

@@ -42,6 +42,7 @@ static void on_up(struct sim *s, struct peer *p)
                                            UDP_STRONG_HMAC};
     r->connecting = r->logged_in = r->guessing = r->signed_in = false;
     r->half[0] = '\0';
+    r->persists = r->waves = 0;
     r->talk.wish = wishes[bot_below(&r->b, ARRAY_LEN(wishes))];
     r->talk.pack = bot_below(&r->b, 2);
     talk_begin(&r->talk);

@@ -10,9 +10,11 @@ struct rogue {
     struct talk talk;
     void (*act)(struct rogue *); /* a turn on an open connection */
     bool connecting, silent;
-    bool logged_in; /* NAME was asked on this connection */
-    bool signed_in; /* by the answer being told */
-    bool guessing;  /* the NAME under way is a guess at a password */
+    bool logged_in;    /* NAME was asked on this connection */
+    bool signed_in;    /* by the answer being told */
+    bool guessing;     /* the NAME under way is a guess at a password */
+    uint32_t persists; /* so many guesses more */
+    uint32_t waves;    /* so many datagrams that must not count, and nothing else */
     uint32_t pace_ms;
     char half[64]; /* the rest of a line whose beginning was sent */
     unsigned half_mask;

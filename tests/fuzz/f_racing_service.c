@@ -374,7 +374,7 @@ static void happen(struct world *w)
         if (byte(w) & 1)
             fake_socket_room(w->f, byte(w) % 4);
         else
-            fake_writable(w->f);
+            fake_writable(w->f, SIZE_MAX);
         break;
     default: trouble(w, who); break;
     }
@@ -412,7 +412,7 @@ static void finish(struct world *w)
     for (size_t i = 0; i < w->f->links_n; i++)
         opened += w->f->links[i].gen;
     MUST(ended == opened); /* each session ended once */
-    fake_writable(w->f);
+    fake_writable(w->f, SIZE_MAX);
     look_at_sent(w);
 }
 

@@ -171,7 +171,7 @@ static void drive(struct fake *f, struct actor *a)
     fake_socket_room(f, 2);
     for (unsigned i = 0; i < PLAYERS; i++)
         shoot(f, &a[i], "203.0.113.1", (uint16_t)(700 + i), complete);
-    fake_writable(f);
+    fake_writable(f, SIZE_MAX);
     for (unsigned i = 0; i < 30; i++) {
         char ip[32];
         (void)snprintf(ip, sizeof ip, "198.51.101.%u", i);
