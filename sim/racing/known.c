@@ -309,8 +309,8 @@ bool known_judge(struct bot *b, struct ear *e, enum seal_kind form, struct span 
     /* With an authenticated cipher, what arrives is what the server sent. */
     bool sure =
         strong(form) || (b->sim->fired[FAULT_CORRUPT] == 0 && b->sim->fired[FAULT_ADDRESS] == 0);
-    if (!strong(form) && m.p[0] != '{')
-        return false; /* for a session that it had before, on the same port */
+    if (!strong(form) && (m.p[0] != '{' || !find(m, "\"command\"")))
+        return false; /* for a session that it had before, on the same port: noise */
     if (!take_id(m, "\"sessionId\":\"", id) || !hmap_get(&b->all->sessions, id, &v)) {
         if (sure && b->all->sessions.live < b->all->sessions.max)
             WRONG(b, m, "of nobody");

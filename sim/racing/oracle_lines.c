@@ -185,11 +185,12 @@ static void passed(struct racing_oracle *o, struct o_link *l, const struct o_cur
     nsec now = o_now(o);
     l->cur = *to;
     l->touched = l->active = l->progress = now;
+    /* What was passed on the way was handled some time since the last one; only when is unknown,
+     * and with it whether the last one came too early. */
+    bool sure = l->cur.charged == 1;
     for (; l->cur.charged; l->cur.charged--) {
-        /* What was passed on the way was handled some time since the last one; only when is
-         * unknown. */
         nsec when = l->cur.charged > 1 ? l->charged_at : now;
-        if (!o_rate_take(&l->bucket, &o->set.commands, when) && when == now)
+        if (!o_rate_take(&l->bucket, &o->set.commands, when) && sure)
             o_suspect(o, "rate", "session %.8s was served faster than its rate allows", l->id);
     }
     l->charged_at = now;

@@ -14,6 +14,13 @@
 
 /* ---- endings ---- */
 
+/* Part of a line that a reload has made too long is looked at when more of it comes. */
+static bool is_waiting(struct racing_oracle *o, struct o_link *l)
+{
+    const struct o_command *c = o_next_replied(o, l);
+    return c && c->kind != O_TOO_LONG;
+}
+
 static void idle_judge(struct racing_oracle *o, struct o_link *l)
 {
     nsec silent = o_now(o) - l->touched;
@@ -23,7 +30,7 @@ static void idle_judge(struct racing_oracle *o, struct o_link *l)
         sim_find(o->sim, "idle", "session %.8s was heard %llu ms ago and was ended as idle", l->id,
                  (unsigned long long)(silent / NSEC_PER_MS));
     else if (!l->unsure && o_now(o) - l->progress > SWEEP && !sim_node_unsent(o->sim, l->no) &&
-             o_next_replied(o, l))
+             is_waiting(o, l))
         o_suspect(o, "replies", "session %.8s was ended as idle and its requests were waiting",
                   l->id);
 }
