@@ -496,6 +496,7 @@ static void memory_that_runs_out_loses_nothing_acknowledged(void **state)
     uint64_t struck = 0, fails = 0, acknowledged = 0;
     for (uint64_t seed = 1; seed <= 10; seed++) {
         struct world *w = world_open(seed, false);
+        w->plan.strength[FAULT_ALLOC] = 1; /* so that failed asks have a reason */
         bool before = alloc_fault_suspend(true);
         for (int i = 0; i < 8 && !sim_found(&w->sim); i++) {
             alloc_fault_at(i % 2 ? sim_between(&w->sim, CHANCE_BOTS, 1, 600) : 0);
