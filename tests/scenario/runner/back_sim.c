@@ -10,10 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NO_GEN      0u
-#define SEND_PIECE  65536u
-#define WAITING_MAX (900u << 10) /* the fake holds a mebibyte beyond what a service may let wait \
-                                  */
+#define NO_GEN     0u
+#define SEND_PIECE 65536u
+#define WAITING_MAX                                                              \
+    (900u << 10) /* the fake holds a mebibyte beyond what a service may let wait \
+                  */
 
 struct sim_link {
     int slot;
