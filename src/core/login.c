@@ -431,8 +431,11 @@ bool login_due(struct logins *l, struct now now, struct login_result *ret)
         struct login *g = CONTAINER_OF(t, struct login, delay);
         if (!take_turn(l, g))
             timerq_set(&l->delays, &g->delay, now.mono + TURN_EVERY);
-        else if (ask_find(l, g))
-            return finish(l, g, LOGIN_BUSY, now, ret);
+        else if (ask_find(l, g)) {
+            if (!PLANTED(WAITED_IN_VAIN))
+                return finish(l, g, LOGIN_BUSY, now, ret);
+            drop(l, g);
+        }
     }
     return false;
 }

@@ -303,7 +303,7 @@ static int set_up(struct sqlite *s)
         rc = script(sql, PLANTED(NOT_SYNCED)
                              ? "PRAGMA synchronous = OFF"
                              : "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864");
-    return rc ? rc : refresh_log(s);
+    return rc || PLANTED(LOG_NOT_REFRESHED) ? rc : refresh_log(s);
 }
 
 int sql_sqlite_open(struct sql **ret, const char *path, const char *vfs,
