@@ -62,7 +62,7 @@ static void vectors(void **state)
 {
     (void)state;
     struct audit_record raw = example(), r, back;
-    struct audit_room room;
+    struct audit_room room = {0};
     uint8_t bytes[AUDIT_BYTES_MAX];
     char hex[512];
     assert_int_equal(audit_clean(&r, &room, &raw), 0);
@@ -131,7 +131,7 @@ static void clean(void **state)
         assert_int_equal(audit_check(&r, NULL), 0);
     }
     struct audit_record raw = example(), r;
-    struct audit_room room;
+    struct audit_room room = {0};
     raw.account = span_of("a\0b", 3);
     assert_int_equal(audit_clean(&r, &room, &raw), 0);
     assert_text(r.account, "a\\x00b");
@@ -207,7 +207,7 @@ static void refusals(void **state)
     REFUSED(E_FORMAT, r.target = span_of("\\", 2),
             "\"target\" holds a control character, a stray backslash or what is no UTF-8");
     struct audit_record r = example(), ret;
-    struct audit_room room;
+    struct audit_room room = {0};
     r.seq = AUDIT_SEQ_MAX, r.at_ms = AUDIT_TIME_MAX, r.game = span_of(wide, 16);
     assert_int_equal(audit_clean(&ret, &room, &r), 0);
     r.seq = 0;
@@ -229,7 +229,7 @@ static void largest(void **state)
                              .game = SPAN_LIT("abcdefghijklmnop")};
     struct chain_link link = {{{1}}, {{2}}}, back_link;
     struct audit_record back;
-    struct audit_room room;
+    struct audit_room room = {0};
     struct buf line;
     memset(quotes, '"', sizeof quotes);
     for (size_t f = AUDIT_FIELD_ACCOUNT; f < AUDIT_FIELDS_N; f++)
