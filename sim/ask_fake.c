@@ -129,6 +129,11 @@ static void copy_parts(struct ask_pending *p)
         copy_password(p, &p->ask.u.verify.password, PASSWORD_LEGACY_MAX);
         copy_record(&p->a, &p->ask.u.verify.record);
         break;
+    case ASK_QUERY:
+    case ASK_HASH_OTP:
+    case ASK_CLAIM:
+    case ASK_RELEASE:
+    case ASK_COMMAND: break; /* answered whatever is in them */
     default: UNREACHABLE();
     }
 }
@@ -230,6 +235,11 @@ static int do_ask(struct ask_fake *f, const struct ask_pending *p, struct answer
         ret->u.password = record_of(span_of(p->password, p->password_n), MADE);
         return 0;
     case ASK_HASH_VERIFY: return do_verify(p, ret);
+    case ASK_QUERY:
+    case ASK_HASH_OTP: return E_SUPPORT;
+    case ASK_CLAIM:
+    case ASK_RELEASE:
+    case ASK_COMMAND: return 0;
     default: UNREACHABLE();
     }
 }

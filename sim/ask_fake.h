@@ -8,7 +8,7 @@
 
 #define ASK_FAKE_ACCOUNTS 1200u
 #define ASK_FAKE_PENDING  300u
-#define ASK_FAKE_KINDS    (ASK_HASH_VERIFY + 1u)
+#define ASK_FAKE_KINDS    (ASK_COMMAND + 1u)
 
 enum ask_fault {
     ASK_FINE,

@@ -167,6 +167,11 @@ static int ask_port(struct fake *f, struct ask_port *port, const struct ask *ask
     return rc;
 }
 
+static bool has_ports(const struct fake *f)
+{
+    return f->ask[ASK_TO_STORE] != NULL;
+}
+
 static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
 {
     struct fake *f = fake_of(h);
@@ -174,8 +179,10 @@ static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
     if (f->gone)
         return E_BUSY;
     bool before = quiet();
-    struct ask_port *port = ask_destination(ask->kind) == ASK_TO_HASH ? f->hash : f->store;
-    int rc = port ? ask_port(f, port, ask, req) : ask_fake_submit(&f->asks, f->now, ask, req);
+    struct ask_port *port = f->ask[ask_destination(ask->kind)];
+    int rc = port           ? ask_port(f, port, ask, req)
+             : has_ports(f) ? E_BUSY
+                            : ask_fake_submit(&f->asks, f->now, ask, req);
     if (rc == 0)
         HOOK(f, asked, ask, req);
     else
@@ -191,13 +198,12 @@ static void do_cancel(struct host *h, uint64_t req)
     if (f->gone)
         return;
     bool before = quiet();
-    struct ask_port *ports[] = {f->hash, f->store};
     own_end(f);
-    for (size_t i = 0; i < ARRAY_LEN(ports); i++)
-        if (ports[i] && ports[i]->cancel)
-            ports[i]->cancel(ports[i], f, req);
+    for (size_t i = 0; i < ASK_TO_N; i++)
+        if (f->ask[i] && f->ask[i]->cancel)
+            f->ask[i]->cancel(f->ask[i], f, req);
     own_begin(f);
-    if (!f->hash)
+    if (!has_ports(f))
         ask_fake_cancel(&f->asks, req);
     loud(before);
 }
@@ -514,8 +520,7 @@ struct fake *fake_create(const struct fake_cfg *cfg, int *rc_ret)
         f->now = cfg->now;
     f->hooks = cfg->hooks;
     f->hooks_ctx = cfg->hooks_ctx;
-    f->store = cfg->store;
-    f->hash = cfg->hash;
+    memcpy(f->ask, cfg->ask, sizeof f->ask);
     f->check_every = cfg->check_every;
     f->deadline = f->now.mono; /* on_time once after creation */
     f->log = (struct log){cfg->hooks ? LOG_ERROR : LOG_DEBUG, fake_log_emit};
@@ -525,7 +530,15 @@ struct fake *fake_create(const struct fake_cfg *cfg, int *rc_ret)
     buf_init(&f->why, 4096);
     metrics_init(&f->metrics);
     entropy_init(&f->entropy, fake_fill);
-    f->host = (struct host){&host_ops, &f->log, &f->metrics, 0, &f->entropy, NULL};
+    f->host = (struct host){
+        .ops = &host_ops,
+        .log = &f->log,
+        .metrics = &f->metrics,
+        .entropy = &f->entropy,
+        .game = f->ops->name,
+        .audit = cfg->audit,
+        .bans = cfg->bans,
+    };
     int rc = make_parts(f, cfg);
     if (rc_ret)
         *rc_ret = rc;

@@ -88,8 +88,8 @@ struct fake {
     bool later; /* something was resumed while settling: it waits for the next turn */
     bool gone;  /* crashed or ending: no hooks, no asks */
     struct ask_fake asks;
-    struct ask_port *store, *hash; /* instead of asks */
-    uint32_t asks_open;            /* at the ports */
+    struct ask_port *ask[ASK_TO_N]; /* instead of asks */
+    uint32_t asks_open;             /* at the ports */
     const struct fake_hooks *hooks;
     void *hooks_ctx;
     uint32_t check_every, calls;
@@ -121,7 +121,9 @@ struct fake_cfg {
      * server: until fake_next. */
     const struct fake_hooks *hooks;
     void *hooks_ctx;
-    struct ask_port *store, *hash; /* both, or neither: then the fake answers by itself */
+    struct ask_port *ask[ASK_TO_N]; /* without any the fake answers by itself */
+    struct audit_log *audit;        /* may be NULL, as may bans */
+    struct ban_desk *bans;
     struct now now;
     uint32_t check_every; /* calls of the service between two of its check; 0: after every one */
 };

@@ -90,8 +90,7 @@ static struct fake *make_fake(struct sim *s, int *rc)
         .egress = {.queue_max = EGRESS_QUEUE},
         .hooks = &node_hooks,
         .hooks_ctx = n,
-        .store = sim_store_port(n->store),
-        .hash = sim_hash_port(n->store),
+        .ask = {[ASK_TO_STORE] = sim_store_port(n->store), [ASK_TO_HASH] = sim_hash_port(n->store)},
         .now = s->now,
         .check_every = s->plan->check_every,
     };

@@ -94,6 +94,7 @@ static bool is_an_answer(enum ask_kind kind, int rc)
         [ASK_ACCOUNT_TOUCH] = {E_NOENT, E_STORE},
         [ASK_HASH_MAKE] = {E_BUSY, E_RANGE, E_CRYPTO},
         [ASK_HASH_VERIFY] = {E_BUSY, E_AUTH, E_FORMAT, E_CRYPTO},
+        [ASK_COMMAND] = {0},
     };
     for (size_t i = 0; i < 4; i++)
         if (rc == known[kind][i])

@@ -516,6 +516,8 @@ void oracle_notice(struct sim *s, const struct notice *n)
     case NOTICE_KICK: kicked(o, n->u.id); break;
     case NOTICE_CLOSE_ROOM: rooms_closed(o, n->u.id); break;
     case NOTICE_DRAIN: o_drain_begin(o, n->u.deadline); break;
+    case NOTICE_BAN:
+    case NOTICE_ACCOUNT: break; /* no simulated world says so yet */
     }
 }
 

@@ -301,7 +301,12 @@ static bool ask_is_right(struct racing_oracle *o, struct o_chain *c, const struc
                a->u.set_password.password_min == c->account.password_min &&
                same_record(a->u.set_password.old, &c->account.password);
     case ASK_ACCOUNT_FIND: return a->u.find.fold == o->set.fold;
-    case ASK_ACCOUNT_TOUCH: break;
+    case ASK_ACCOUNT_TOUCH:
+    case ASK_QUERY:
+    case ASK_HASH_OTP:
+    case ASK_CLAIM:
+    case ASK_RELEASE:
+    case ASK_COMMAND: break;
     }
     return false;
 }
@@ -399,7 +404,12 @@ static enum o_result result_of(struct racing_oracle *o, struct o_chain *c, const
         }
         return RES_BUSY;
     case ASK_ACCOUNT_SET_PASSWORD: return RES_OK;
-    case ASK_ACCOUNT_TOUCH: break;
+    case ASK_ACCOUNT_TOUCH:
+    case ASK_QUERY:
+    case ASK_HASH_OTP:
+    case ASK_CLAIM:
+    case ASK_RELEASE:
+    case ASK_COMMAND: break;
     }
     return RES_BUSY;
 }

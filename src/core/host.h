@@ -4,6 +4,8 @@
 #ifndef SLIPGATE_CORE_HOST_H
 #define SLIPGATE_CORE_HOST_H
 
+#include "core/audit_log.h"
+#include "core/ban_desk.h"
 #include "core/service.h"
 
 struct host_ops {
@@ -23,6 +25,9 @@ struct host {
     size_t metric_base; /* series of the service's row 0 */
     struct entropy *entropy;
     struct egress *egress;
+    const char *game;        /* the service's name, as audit, bans and presence have it */
+    struct audit_log *audit; /* NULL: none is kept */
+    struct ban_desk *bans;   /* NULL: nobody is banned */
 };
 
 /* Queues bytes for a link. E_FULL: its output queue is at the ceiling (slow reader): nothing was
@@ -78,6 +83,12 @@ static inline int host_dgram(struct host *h, const struct path *path, struct spa
                              struct seal_ref seal, enum dgram_class class, uint64_t key)
 {
     return egress_queue(h->egress, path, text, seal, class, key);
+}
+
+static inline void host_audit(struct host *h, struct now now, struct audit_record *r)
+{
+    r->game = span_of(h->game, strlen(h->game));
+    audit_log_add(h->audit, now, r);
 }
 
 static inline void host_count(struct host *h, size_t row, uint64_t n)

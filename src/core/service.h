@@ -13,8 +13,10 @@
 #include "base/metric.h"
 #include "base/types.h"
 #include "core/ask.h"
+#include "core/ban.h"
 #include "core/config.h"
 #include "core/egress.h"
+#include "core/order.h"
 
 struct host;
 struct service; /* each service's own; the first thing it knows is its host */
@@ -64,6 +66,15 @@ enum notice_kind {
     NOTICE_DRAIN,  /* take no new players; be done by u.deadline, at which every link is closed */
     NOTICE_KICK,   /* an operator ends the session u.id, or every session where u.id is empty */
     NOTICE_CLOSE_ROOM, /* an operator empties the room u.id, or every room where u.id is empty */
+    NOTICE_BAN,        /* sessions that u.ban covers end (ban_covers) */
+    NOTICE_ACCOUNT,    /* u.account changed */
+};
+
+enum account_change {
+    ACCOUNT_SIGNED_IN,  /* elsewhere: its sessions here end, as single login has it */
+    ACCOUNT_SIGNED_OUT, /* its sessions end: password changed, logout everywhere, deleted */
+    ACCOUNT_SUSPENDED,  /* its sessions end */
+    ACCOUNT_STANDING,   /* level or muted are as said */
 };
 
 struct notice {
@@ -72,6 +83,15 @@ struct notice {
         const struct config *config;
         nsec deadline;
         struct span id; /* borrowed */
+        const struct ban *ban;
+        struct {
+            enum account_change change;
+            int64_t id;
+            struct span game;   /* SIGNED_IN: only in this game; empty: in all */
+            struct span except; /* SIGNED_OUT: the session that asked for it stays; may be empty */
+            uint8_t level;
+            bool muted;
+        } account;
     } u;
 };
 
@@ -111,6 +131,11 @@ struct service_ops {
      * one, NSEC_NEVER for none. Other calls may bring the deadline forward: host_wake. */
     nsec (*on_time)(struct service *, struct now);
     void (*view)(const struct service *, struct service_view *);
+    /* Does what staff wants. 0; E_NOENT: no such session; E_SUPPORT: this game has none of it;
+     * E_RANGE. What the player reads is queued, a session is ended as by any other call. */
+    int (*on_order)(struct service *, struct now, const struct order *);
+    /* Calls fn for each session, in no order. fn does not call the service. */
+    void (*players)(const struct service *, player_fn fn, void *ctx);
     /* Walks every invariant; 0, or a negative code with the broken one named in why. */
     int (*check)(const struct service *, struct buf *why);
 };

@@ -218,7 +218,7 @@ static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
 {
     struct bound *b = bound_of(h);
     const struct server_cfg *cfg = &b->s->cfg;
-    struct ask_port *port = ask_destination(ask->kind) == ASK_TO_HASH ? cfg->hash : cfg->store;
+    struct ask_port *port = cfg->ask[ask_destination(ask->kind)];
     if (!port || b->s->dying)
         return E_BUSY;
     int rc = port->submit(port, ask, (struct ask_owner){on_answer, b, req});
@@ -229,8 +229,8 @@ static int do_ask(struct host *h, const struct ask *ask, uint64_t req)
 static void do_cancel(struct host *h, uint64_t req)
 {
     struct bound *b = bound_of(h);
-    struct ask_port *ports[] = {b->s->cfg.hash, b->s->cfg.store};
-    for (size_t i = 0; i < ARRAY_LEN(ports); i++)
+    struct ask_port *const *ports = b->s->cfg.ask;
+    for (size_t i = 0; i < ASK_TO_N; i++)
         if (ports[i] && ports[i]->cancel)
             ports[i]->cancel(ports[i], b, req);
 }
@@ -301,7 +301,14 @@ static int bound_create(struct bound **ret, struct server *s, const struct servi
     b->sink.send = sink_send;
     b->deadline = NSEC_NEVER;
     b->host = (struct host){
-        .ops = &host_ops, .log = s->log, .metrics = s->cfg.metrics, .entropy = s->cfg.entropy};
+        .ops = &host_ops,
+        .log = s->log,
+        .metrics = s->cfg.metrics,
+        .entropy = s->cfg.entropy,
+        .game = ops->name,
+        .audit = s->cfg.audit,
+        .bans = s->cfg.bans,
+    };
     int base = ops->metrics_n ? metrics_register(s->cfg.metrics, ops->metrics, ops->metrics_n) : 0;
     int rc = base < 0 ? base : s->loop->ops->timer_open(s->loop, on_time, b, &b->timer);
     if (!rc)

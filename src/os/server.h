@@ -28,7 +28,9 @@ struct server_cfg {
     struct log *log;
     struct metrics *metrics;
     struct entropy *entropy;
-    struct ask_port *store, *hash; /* NULL: every ask to it is refused with E_BUSY */
+    struct ask_port *ask[ASK_TO_N]; /* NULL: every ask to it is refused with E_BUSY */
+    struct audit_log *audit;        /* NULL: none is kept */
+    struct ban_desk *bans;          /* NULL: nobody is banned */
     SSL_CTX *tls;              /* for new handshakes; a reference is taken. NULL until set_tls */
     struct exempt exempt;      /* spared by links_per_addr */
     uint32_t links_max;        /* default 16384 */

@@ -151,8 +151,13 @@ static size_t op_of(const struct ask *ask)
     case ASK_ACCOUNT_CREATE: return ask->u.create.fold ? CREATE_FOLD : CREATE;
     case ASK_ACCOUNT_SET_PASSWORD: return SET_PASSWORD;
     case ASK_ACCOUNT_TOUCH: return TOUCH;
+    case ASK_QUERY:
     case ASK_HASH_MAKE:
-    case ASK_HASH_VERIFY: break;
+    case ASK_HASH_VERIFY:
+    case ASK_HASH_OTP:
+    case ASK_CLAIM:
+    case ASK_RELEASE:
+    case ASK_COMMAND: break;
     }
     UNREACHABLE();
 }

@@ -25,6 +25,35 @@ void kick_players(struct racing *g, struct span session_id)
         kick(g, s, "Server is closing all connections");
 }
 
+void kick_banned(struct racing *g, const struct ban *b)
+{
+    struct session *s;
+    struct span game = span_of(g->host->game, strlen(g->host->game));
+    for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)
+        if (ban_covers(b, s->authenticated ? s->account : 0, &s->peer, game))
+            kick(g, s, "You are banned from this server");
+}
+
+static const char *const account_texts[] = {
+    [ACCOUNT_SIGNED_IN] = "Signed in from another connection",
+    [ACCOUNT_SIGNED_OUT] = "Signed out",
+    [ACCOUNT_SUSPENDED] = "This account is suspended",
+    [ACCOUNT_STANDING] = NULL,
+};
+
+void kick_account(struct racing *g, const struct notice *n)
+{
+    const char *text = account_texts[n->u.account.change];
+    struct span game = n->u.account.game, mine = span_of(g->host->game, strlen(g->host->game));
+    struct session *s;
+    if (!text || (game.n && !span_eq(game, mine)))
+        return;
+    for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)
+        if (s->authenticated && s->account == n->u.account.id &&
+            !span_eq(span_of(s->id, ID_LEN), n->u.account.except))
+            kick(g, s, text);
+}
+
 /* The room goes with its last member. */
 static void close_room(struct racing *g, struct room *r)
 {

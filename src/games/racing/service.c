@@ -232,6 +232,8 @@ static void racing_on_notice(struct service *sv, struct now now, const struct no
     case NOTICE_CONFIG: configure(g, n->u.config); break;
     case NOTICE_KICK: kick_players(g, n->u.id); break;
     case NOTICE_CLOSE_ROOM: kick_rooms(g, n->u.id); break;
+    case NOTICE_BAN: kick_banned(g, n->u.ban); break;
+    case NOTICE_ACCOUNT: kick_account(g, n); break;
     case NOTICE_DRAIN:
         /* A second before the host cuts what is left, so that everybody hears why. */
         g->drain_deadline = n->u.deadline > NSEC_PER_S ? n->u.deadline - NSEC_PER_S : 0;

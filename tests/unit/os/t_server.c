@@ -218,7 +218,7 @@ static void asks_are_answered(void **state)
 {
     (void)state;
     struct slow_port store = {.port.submit = slow_submit};
-    f.cfg.store = &store.port;
+    f.cfg.ask[ASK_TO_STORE] = &store.port;
     fx_start(&f);
     struct client *c = client_open(&f, true);
     client_send(c, "ask\n");

@@ -1,0 +1,66 @@
+/* The desk where bans are made, lifted and looked up: the list in memory (core/ban.h), kept in step
+ * with the store and with the other processes. One for a server process, shared by the edge and all
+ * services; they only look up. Whoever makes a ban hears when it is in the store; it is in force in
+ * this process at once, and live sessions it covers are ended at once (enforce).
+ *
+ * The list is read at the start, again when a message says so, and every half minute in case one
+ * was lost. While the store cannot be read, what was read last stays in force. Each ban made or
+ * lifted is audited. One thread; nothing blocks; a look-up allocates nothing. */
+#ifndef SLIPGATE_CORE_BAN_DESK_H
+#define SLIPGATE_CORE_BAN_DESK_H
+
+#include "base/log.h"
+#include "base/metric.h"
+#include "core/ask.h"
+#include "core/ban.h"
+#include "core/cluster.h"
+
+struct audit_log;
+struct ban_desk;
+
+struct ban_desk_cfg {
+    struct ask_port *store;
+    struct cluster *cluster; /* may be NULL */
+    struct audit_log *audit; /* may be NULL */
+    struct log *log;
+    struct metrics *metrics;
+    uint64_t seed[2];
+    /* Ends what a ban in force covers: live sessions of every game. */
+    void (*enforce)(void *ctx, struct now, const struct ban *);
+    void (*wake)(void *ctx, nsec deadline); /* ban_desk_time is wanted no later than that */
+    void *ctx;
+};
+
+/* Pointers are borrowed and outlive the desk. E_NOMEM, E_FULL. */
+MUST_USE int ban_desk_create(struct ban_desk **ret, const struct ban_desk_cfg *, struct now);
+/* Asks that are still out must have been answered (close the store first). NULL is fine. */
+void ban_desk_destroy(struct ban_desk *);
+/* Does what is due; returns the next deadline. */
+nsec ban_desk_time(struct ban_desk *, struct now);
+
+/* Whether the list was read at least once since the start. Until then logins are to be refused as
+ * busy: nobody gets in because the list was not there yet. */
+bool ban_desk_ready(const struct ban_desk *);
+
+/* The ban in force, or NULL; good until the next call that is not a look-up. game: as in
+ * bans_match_*. */
+const struct ban *ban_desk_account(const struct ban_desk *, struct now, int64_t account,
+                                   struct span game);
+const struct ban *ban_desk_addr(const struct ban_desk *, struct now, const struct addr *,
+                                struct span game);
+
+/* rc 0: in the store (id). E_STORE: not known to be; the ban then stays in force here until it
+ * expires or the process ends, and is tried again. */
+typedef void (*ban_desk_fn)(void *ctx, struct now, int rc, int64_t id);
+
+/* Makes a ban; its id and created are set here. fn may be NULL. E_RANGE: ban_wrong, which why says;
+ * E_FULL, E_NOMEM: nothing happened and fn is not called. */
+MUST_USE int ban_desk_add(struct ban_desk *, struct now, const struct ban *, bool force,
+                          ban_desk_fn fn, void *ctx, struct buf *why);
+/* Lifts one. by: who does, for the audit. E_NOENT; E_BUSY: the store takes nothing. */
+MUST_USE int ban_desk_remove(struct ban_desk *, struct now, int64_t id, struct span by,
+                             ban_desk_fn fn, void *ctx);
+/* For walking with bans_next and for bans_get. */
+struct bans *ban_desk_list(struct ban_desk *);
+
+#endif

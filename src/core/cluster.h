@@ -1,0 +1,37 @@
+/* Messages between the processes of one installation, which share a database and a cache: what one
+ * of them did that the others must act upon. Best effort: a message may be lost, so whoever listens
+ * also looks again from time to time. A process does not hear its own.
+ *
+ * With the memory cache there is one process and nobody hears. One thread. */
+#ifndef SLIPGATE_CORE_CLUSTER_H
+#define SLIPGATE_CORE_CLUSTER_H
+
+#include "base/types.h"
+
+enum cluster_kind {
+    CLUSTER_BAN_ADDED,       /* id: the ban, in the store by now */
+    CLUSTER_BAN_REMOVED,     /* id: the ban */
+    CLUSTER_ACCOUNT_CHANGED, /* id: the account; level, suspension, mute or lock: look it up */
+    CLUSTER_SIGNED_OUT,      /* id: the account; its sessions end (password changed, logout
+                                everywhere, deleted) */
+    CLUSTER_SIGNED_IN,       /* id: the account; its sessions of the game (empty: of all) end, it is
+                                signed in elsewhere */
+    CLUSTER_KINDS_N
+};
+
+struct cluster_message {
+    enum cluster_kind kind;
+    int64_t id;
+    struct span game; /* at most 31 bytes, may be empty */
+};
+
+struct cluster;
+
+typedef void (*cluster_fn)(void *ctx, struct now, const struct cluster_message *);
+
+/* Tells the others. NULL for the cluster is fine: there are none. */
+void cluster_tell(struct cluster *, struct now, const struct cluster_message *);
+/* fn is called for each message of another process. E_FULL: more than 8 listeners. */
+MUST_USE int cluster_listen(struct cluster *, cluster_fn fn, void *ctx);
+
+#endif
