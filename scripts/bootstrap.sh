@@ -6,10 +6,12 @@
 set -eu
 
 build='gcc libc6-dev make cmake ninja-build pkg-config
-    libuv1-dev libssl-dev libsqlite3-dev libmicrohttpd-dev libinih-dev libcrypt-dev zlib1g-dev'
+    libuv1-dev libssl-dev libsqlite3-dev libmicrohttpd-dev libinih-dev libcrypt-dev zlib1g-dev
+    libpq-dev libhiredis-dev liboath-dev'
 all="$build
     git binutils util-linux ccache libcmocka-dev openssl
     python3 python3-pytest python3-pytest-xdist python3-cryptography mono-mcs mono-runtime
+    postgresql redis-server oathtool
     clang libclang-rt-14-dev llvm clang-format clang-tidy cppcheck mandoc shellcheck valgrind"
 
 case ${1:-all} in
