@@ -216,7 +216,7 @@ static void failed(struct racing_oracle *o, struct o_link *l, struct o_chain *c,
         if (is != RES_BUSY && is != RES_NONE)
             o_suspect(o, "login", "session %.8s was told that the server is busy, and was answered",
                       l->id);
-        if (!c && o_chain_active(o, p->req))
+        if (!c && o_chain_active(o, p->req) && !o_chain_pass_on(o, l))
             sim_find(o->sim, "replies", "session %.8s was told before its login was over", l->id);
         return;
     }

@@ -186,10 +186,12 @@ static void passed(struct racing_oracle *o, struct o_link *l, const struct o_cur
     l->cur = *to;
     l->touched = l->active = l->progress = now;
     /* What was passed on the way was handled some time since the last one; only when is unknown,
-     * and with it whether the last one came too early. */
-    bool sure = l->cur.charged == 1;
+     * and with it whether the last one came too early, and at which rate where that was changed. */
+    bool sure = l->cur.charged == 1, changed = l->charged_at <= o->set.since;
     for (; l->cur.charged; l->cur.charged--) {
         nsec when = l->cur.charged > 1 ? l->charged_at : now;
+        if (l->cur.charged > 1 && changed)
+            continue;
         if (!o_rate_take(&l->bucket, &o->set.commands, when) && sure)
             o_suspect(o, "rate", "session %.8s was served faster than its rate allows", l->id);
     }

@@ -174,6 +174,26 @@ void o_chain_swap(struct racing_oracle *o, struct o_chain *c, struct o_link *l)
     own(o, c, l);
 }
 
+bool o_chain_pass_on(struct racing_oracle *o, struct o_link *l)
+{
+    struct o_chain *c = l->login.req ? chain_of(o, l->login.req) : NULL;
+    if (!c)
+        return true;
+    struct span password = span_of(c->password, c->password_n);
+    for (uint32_t i = 0; i < o->links_n; i++) {
+        struct o_link *w = &o->links[i];
+        const struct o_pending *p = &w->login;
+        if (w == l || !w->used || w->mute || !p->on || p->req ||
+            !is_name(c, span_of(p->name, p->name_n)) ||
+            (c->password_known && !span_eq(password, span_of(p->password, p->password_n))))
+            continue;
+        l->login.req = 0;
+        own(o, c, w);
+        return true;
+    }
+    return false;
+}
+
 /* Two of one name and password could be each other's, and their addresses with them. */
 static void mark_twins(struct racing_oracle *o, struct o_chain *c, struct span password)
 {

@@ -453,6 +453,9 @@ void o_chains_settle(struct racing_oracle *); /* the step ends */
 void o_chains_forget(struct racing_oracle *, uint32_t owner);
 /* The answer at hand is that of this session's login, whoever it was thought to belong to. */
 void o_chain_swap(struct racing_oracle *, struct o_chain *, struct o_link *);
+/* The link's login ended while the asks it is thought to have go on: they are those of another of
+ * its name that waits. False: there is none. */
+bool o_chain_pass_on(struct racing_oracle *, struct o_link *);
 struct racing_oracle *o_call_answer(struct sim *); /* oracle.c: an answer comes */
 /* The session's login has just begun: of the asks nobody owns, it has the latest with its name. */
 void o_chain_adopt(struct racing_oracle *, struct o_link *);
