@@ -217,15 +217,29 @@ static void down(struct sim *s, struct peer *p, enum peer_end end)
     assert_in_range(end, PEER_REFUSED, PEER_LOST);
 }
 
-/* Damaged, it may say anything; where routers swap ports it may be a neighbour's. */
+/* Whose it is: the number before the colon, of what somebody in the crowd may have said; else 0. */
+static unsigned long long dgram_of(const struct sim *s, struct span b)
+{
+    char text[64] = "", again[64];
+    unsigned long long number, sent;
+    if (b.n == 0 || b.n >= sizeof text)
+        return 0;
+    memcpy(text, b.p, b.n);
+    if (sscanf(text, "%20llu:%20llu", &number, &sent) != 2 || number > crowd(s)->n)
+        return 0;
+    int n = snprintf(again, sizeof again, "%llu:%llu", number, sent);
+    return n == (int)b.n && memcmp(again, text, b.n) == 0 ? number : 0;
+}
+
+/* Damaged, it may say anything; where routers swap ports it may be another's. */
 static void dgram(struct sim *s, struct peer *p, struct span b)
 {
     const double *x = s->plan->strength;
-    bool may_differ = x[FAULT_CORRUPT] > 0 || x[FAULT_ADDRESS] > 0;
-    char mine[24];
-    int n = snprintf(mine, sizeof mine, "%llu:", (unsigned long long)peer_number(p));
-    if (!may_differ && (b.n < (size_t)n || memcmp(b.p, mine, (size_t)n) != 0))
-        sim_find(s, "dgram", "client %s gets %.*s", mine, (int)b.n, (const char *)b.p);
+    unsigned long long from = dgram_of(s, b);
+    if (x[FAULT_CORRUPT] > 0 || from == peer_number(p) || (from && x[FAULT_ADDRESS] > 0))
+        return;
+    sim_find(s, "dgram", "client %llu gets %.*s", (unsigned long long)peer_number(p), (int)b.n,
+             (const char *)b.p);
 }
 
 static const struct peer_ops ops = {up, bytes, down, dgram};
