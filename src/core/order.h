@@ -43,4 +43,13 @@ struct player_view {
 /* false: no more, please. */
 typedef bool (*player_fn)(void *ctx, const struct player_view *);
 
+/* One room, likewise. */
+struct room_view {
+    struct span id, name, host; /* host: a session */
+    uint32_t players;
+    bool active; /* a game runs in it */
+};
+
+typedef bool (*room_fn)(void *ctx, const struct room_view *);
+
 #endif

@@ -136,6 +136,8 @@ struct service_ops {
     int (*on_order)(struct service *, struct now, const struct order *);
     /* Calls fn for each session, in no order. fn does not call the service. */
     void (*players)(const struct service *, player_fn fn, void *ctx);
+    /* The same for its rooms. NULL: it has none. */
+    void (*rooms)(const struct service *, room_fn fn, void *ctx);
     /* Walks every invariant; 0, or a negative code with the broken one named in why. */
     int (*check)(const struct service *, struct buf *why);
 };

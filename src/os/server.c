@@ -566,6 +566,19 @@ void server_notice(struct server *s, const struct notice *notice)
     server_settle(s, now);
 }
 
+int server_order(struct server *s, uint16_t id, const struct order *order)
+{
+    struct bound *b = s->bound[id];
+    struct now now = server_now(s);
+    if (!b->ops->on_order)
+        return E_SUPPORT;
+    server_enter(s);
+    int rc = b->ops->on_order(b->svc, now, order);
+    server_leave(b);
+    server_settle(s, now);
+    return rc;
+}
+
 void server_stop_accepting(struct server *s)
 {
     s->accepting = false;
@@ -646,4 +659,16 @@ void server_view(const struct server *s, uint16_t id, struct service_view *ret)
 {
     *ret = (struct service_view){0};
     s->bound[id]->ops->view(s->bound[id]->svc, ret);
+}
+
+void server_players(const struct server *s, uint16_t id, player_fn fn, void *ctx)
+{
+    if (s->bound[id]->ops->players)
+        s->bound[id]->ops->players(s->bound[id]->svc, fn, ctx);
+}
+
+void server_rooms(const struct server *s, uint16_t id, room_fn fn, void *ctx)
+{
+    if (s->bound[id]->ops->rooms)
+        s->bound[id]->ops->rooms(s->bound[id]->svc, fn, ctx);
 }

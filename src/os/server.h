@@ -86,6 +86,11 @@ size_t server_services(const struct server *);
 const char *server_service_name(const struct server *, uint16_t id);
 struct service *server_service(const struct server *, uint16_t id);
 void server_view(const struct server *, uint16_t id, struct service_view *);
+/* What staff wants of service id: its on_order, players and rooms. Not from within a call of a
+ * service. server_order: what on_order says; E_SUPPORT where there is none. */
+MUST_USE int server_order(struct server *, uint16_t id, const struct order *);
+void server_players(const struct server *, uint16_t id, player_fn fn, void *ctx);
+void server_rooms(const struct server *, uint16_t id, room_fn fn, void *ctx);
 /* Raises the soft limit of descriptors towards `want`; returns the limit in force. */
 size_t server_raise_descriptors(size_t want);
 
