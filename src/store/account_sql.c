@@ -31,7 +31,7 @@ const struct sql_statement account_statements[] = {
 const size_t account_statements_n = ARRAY_LEN(account_statements);
 
 struct binding {
-    struct sql_value v[SQL_VALUES_MAX];
+    struct value v[SQL_VALUES_MAX];
     size_t n;
     uint8_t fold[ACCOUNT_NAME_MAX];
 };
@@ -50,12 +50,12 @@ static struct span fold_name(struct binding *b, struct span name)
 
 static void add_int(struct binding *b, int64_t i)
 {
-    b->v[b->n++] = SQL_VALUE_INT(i);
+    b->v[b->n++] = VALUE_OF_INT(i);
 }
 
 static void add_text(struct binding *b, struct span s)
 {
-    b->v[b->n++] = SQL_VALUE_TEXT(s);
+    b->v[b->n++] = VALUE_OF_TEXT(s);
 }
 
 static void add_record(struct binding *b, const struct password_record *r)
@@ -98,18 +98,18 @@ static void bind_touch(struct binding *b, const struct ask *ask)
     add_int(b, ask->u.touch.id);
 }
 
-static bool fits(const struct sql_value *v, size_t max)
+static bool fits(const struct value *v, size_t max)
 {
-    return v->type == SQL_TEXT && v->u.text.n <= max;
+    return v->type == VALUE_TEXT && v->u.text.n <= max;
 }
 
 /* What another hand wrote into the file is not trusted to fit. */
-static int read_account(void *ctx, const struct sql_value *v, size_t n)
+static int read_account(void *ctx, const struct value *v, size_t n)
 {
     struct reading *r = ctx;
     struct account *a = &r->answer->u.account;
-    if (n != 4 || v[0].type != SQL_INT || !fits(&v[1], ACCOUNT_NAME_MAX) ||
-        !fits(&v[2], PASSWORD_RECORD_MAX) || v[3].type != SQL_INT || v[3].u.i < 0 ||
+    if (n != 4 || v[0].type != VALUE_INT || !fits(&v[1], ACCOUNT_NAME_MAX) ||
+        !fits(&v[2], PASSWORD_RECORD_MAX) || v[3].type != VALUE_INT || v[3].u.i < 0 ||
         v[3].u.i > UINT32_MAX)
         return E_STORE;
     *a = (struct account){.id = v[0].u.i, .password_min = (uint32_t)v[3].u.i};
@@ -121,7 +121,7 @@ static int read_account(void *ctx, const struct sql_value *v, size_t n)
     return 0;
 }
 
-static int count_row(void *ctx, const struct sql_value *v, size_t n)
+static int count_row(void *ctx, const struct value *v, size_t n)
 {
     struct reading *r = ctx;
     (void)v;

@@ -20,12 +20,112 @@ const struct migration store_migrations[] = {
     /* Written to see whether the database takes writes again. */
     {"probe", "CREATE TABLE store_probe (n BIGINT NOT NULL);"
               "INSERT INTO store_probe (n) VALUES (0);"},
+    {"account details",
+     "ALTER TABLE account ADD COLUMN email TEXT;"
+     "ALTER TABLE account ADD COLUMN email_fold TEXT;" /* as name_fold */
+     "ALTER TABLE account ADD COLUMN level BIGINT NOT NULL DEFAULT 1;"
+     "ALTER TABLE account ADD COLUMN suspended BIGINT NOT NULL DEFAULT 0;"
+     "ALTER TABLE account ADD COLUMN locked_until_ms BIGINT NOT NULL DEFAULT 0;"
+     "ALTER TABLE account ADD COLUMN muted BIGINT NOT NULL DEFAULT 0;"
+     "ALTER TABLE account ADD COLUMN faction BIGINT NOT NULL DEFAULT 0;"
+     "ALTER TABLE account ADD COLUMN last_login_address TEXT;"
+     "ALTER TABLE account ADD COLUMN display_name TEXT;"
+     "ALTER TABLE account ADD COLUMN notes TEXT;"
+     "CREATE UNIQUE INDEX account_email_fold ON account (email_fold);"
+     "CREATE INDEX account_staff ON account (level) WHERE level > 1;"
+     "CREATE TABLE statistic ("
+     " account BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,"
+     " game TEXT NOT NULL,"
+     " name TEXT NOT NULL,"
+     " value BIGINT NOT NULL,"
+     " PRIMARY KEY (account, game, name));"
+     /* Written first by what must see all others of its kind: PostgreSQL lets the second wait. */
+     "CREATE TABLE store_lock (name TEXT NOT NULL PRIMARY KEY, n BIGINT NOT NULL);"
+     "INSERT INTO store_lock (name, n) VALUES ('account', 0);"},
+    {"login", "CREATE TABLE known_address ("
+              " account BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,"
+              " address TEXT NOT NULL," /* 32 hex digits */
+              " seen_ms BIGINT NOT NULL,"
+              " PRIMARY KEY (account, address));"
+              "CREATE INDEX known_address_seen ON known_address (seen_ms);"
+              "CREATE TABLE resume_token ("
+              " hash TEXT NOT NULL PRIMARY KEY,"
+              " account BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,"
+              " game TEXT NOT NULL,"
+              " created_ms BIGINT NOT NULL,"
+              " expires_ms BIGINT NOT NULL);"
+              "CREATE INDEX resume_token_account ON resume_token (account, game);"
+              "CREATE INDEX resume_token_expires ON resume_token (expires_ms);"
+              "CREATE TABLE session ("
+              " token TEXT NOT NULL PRIMARY KEY," /* its hash */
+              " account BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,"
+              " game TEXT NOT NULL,"
+              " node TEXT NOT NULL,"
+              " status BIGINT NOT NULL,"
+              " endpoint TEXT,"
+              " created_ms BIGINT NOT NULL,"
+              " expires_ms BIGINT NOT NULL);"
+              "CREATE INDEX session_account ON session (account, game);"
+              "CREATE INDEX session_endpoint ON session (game, endpoint);"
+              "CREATE INDEX session_expires ON session (expires_ms);"
+              "CREATE TABLE otp ("
+              " account BIGINT NOT NULL PRIMARY KEY REFERENCES account (id) ON DELETE CASCADE,"
+              " secret TEXT NOT NULL," /* sealed */
+              " step BIGINT NOT NULL);"
+              "CREATE TABLE recovery_code ("
+              " account BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,"
+              " hash TEXT NOT NULL,"
+              " PRIMARY KEY (account, hash));"},
+    {"moderation", "CREATE TABLE ban ("
+                   " id {id},"
+                   " kind BIGINT NOT NULL,"
+                   " account BIGINT REFERENCES account (id) ON DELETE CASCADE,"
+                   " address TEXT," /* 32 hex digits */
+                   " bits BIGINT NOT NULL,"
+                   " game TEXT NOT NULL,"
+                   " reason TEXT NOT NULL,"
+                   " author TEXT NOT NULL,"
+                   " evidence TEXT NOT NULL,"
+                   " created_ms BIGINT NOT NULL,"
+                   " expires_ms BIGINT NOT NULL);" /* 0: never */
+                   "CREATE INDEX ban_account ON ban (account);"
+                   "CREATE INDEX ban_expires ON ban (expires_ms);"
+                   "CREATE TABLE permission ("
+                   " account BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,"
+                   " command TEXT NOT NULL,"
+                   " granter TEXT NOT NULL,"
+                   " granted_ms BIGINT NOT NULL,"
+                   " PRIMARY KEY (account, command));"},
+    /* No reference to accounts: what happened outlives them. */
+    {"audit", "CREATE TABLE audit_record ("
+              " node TEXT NOT NULL,"
+              " seq BIGINT NOT NULL,"
+              " time_ms BIGINT NOT NULL,"
+              " type BIGINT NOT NULL,"
+              " subtype BIGINT NOT NULL,"
+              " game TEXT NOT NULL,"
+              " account TEXT NOT NULL,"
+              " player TEXT NOT NULL,"
+              " address TEXT NOT NULL,"
+              " target TEXT NOT NULL,"
+              " details TEXT NOT NULL,"
+              " prev TEXT NOT NULL,"
+              " hash TEXT NOT NULL,"
+              " PRIMARY KEY (node, seq));"
+              "CREATE TABLE audit_head ("
+              " node TEXT NOT NULL,"
+              " seq BIGINT NOT NULL,"
+              " kind BIGINT NOT NULL,"
+              " time_ms BIGINT NOT NULL,"
+              " hash TEXT NOT NULL,"
+              " signature TEXT NOT NULL,"
+              " PRIMARY KEY (node, seq, kind));"},
 };
 const size_t store_migrations_n = ARRAY_LEN(store_migrations);
 
-static int take_version(void *ctx, const struct sql_value *v, size_t n)
+static int take_version(void *ctx, const struct value *v, size_t n)
 {
-    if (n != 1 || v[0].type != SQL_INT || v[0].u.i < 0)
+    if (n != 1 || v[0].type != VALUE_INT || v[0].u.i < 0)
         return E_FORMAT;
     *(int64_t *)ctx = v[0].u.i;
     return 0;
@@ -42,15 +142,27 @@ static int read_version(struct sql *db, int64_t *version)
                           version);
 }
 
-static int write_script(struct buf *to, const struct migration *m, const char *id_column,
+/* Migrations say {id} and TEXT, databases have words of their own. */
+static void write_text(struct buf *to, const char *text, const struct sql_ops *words)
+{
+    static const char id[] = "{id}", plain[] = "TEXT";
+    while (*text) {
+        if (strncmp(text, id, sizeof id - 1) == 0) {
+            (void)buf_append_str(to, words->id_column);
+            text += sizeof id - 1;
+        } else if (strncmp(text, plain, sizeof plain - 1) == 0) {
+            (void)buf_append_str(to, words->text_column);
+            text += sizeof plain - 1;
+        } else {
+            (void)buf_append_byte(to, (uint8_t)*text++);
+        }
+    }
+}
+
+static int write_script(struct buf *to, const struct migration *m, const struct sql_ops *words,
                         int64_t version, int64_t unix_ms)
 {
-    const char *at = m->text;
-    for (const char *id; (id = strstr(at, "{id}")); at = id + 4) {
-        (void)buf_append(to, at, (size_t)(id - at));
-        (void)buf_append_str(to, id_column);
-    }
-    (void)buf_append_str(to, at);
+    write_text(to, m->text, words);
     CHECK(!strchr(m->name, '\''));
     (void)buf_printf(to,
                      "INSERT INTO schema_version (version, name, applied_ms)"
@@ -64,7 +176,7 @@ static int apply(struct sql *db, const struct migration *m, int64_t version, int
 {
     struct buf text;
     buf_init(&text, SCRIPT_MAX);
-    int rc = write_script(&text, m, db->ops->id_column, version, unix_ms);
+    int rc = write_script(&text, m, db->ops, version, unix_ms);
     if (rc == 0)
         rc = sql_begin(db);
     if (rc == 0) {

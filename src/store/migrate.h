@@ -8,7 +8,7 @@
 
 struct migration {
     const char *name;
-    const char *text; /* "{id}" stands for the driver's id_column */
+    const char *text; /* {id} and TEXT stand for the driver's id_column and text_column */
 };
 
 /* Migration number i + 1 is row i. */

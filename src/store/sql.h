@@ -2,16 +2,23 @@
  * written once, over this; behind it stands SQLite (sql_sqlite.h) and room for another.
  *
  * The SQL they may use is what both families read alike: BIGINT and TEXT columns, parameters $1 to
- * $9 that appear in rising order, ON CONFLICT DO NOTHING, RETURNING, CAST. Where no common word
- * exists, the driver gives its own (id_column).
+ * $16, each first named behind those of lower numbers, ON CONFLICT DO NOTHING and DO UPDATE,
+ * RETURNING, CASE, EXISTS, row values. Where no common word exists, the driver gives its own
+ * (id_column,
+ * text_column).
  *
- * Error classes, the same from every call:
- *   E_REFUSED  this statement alone failed (a constraint, a value too large); the transaction is as
- * it was before it (a driver whose database says otherwise puts a savepoint around each) E_FULL
- * disk full        } the transaction is lost and must be rolled back; E_BUSY     locked out       }
- * later it may work on this connection E_IO       anything else    } likewise, but the connection
- * is to be closed and opened again E_FORMAT   the database file is damaged: likewise, and it is to
- * be verified when opened again sql_error then has the words.
+ * Texts of parameters are borrowed until sql_run returns, those of columns until the callback does.
+ *
+ * Error classes, the same from every call; sql_error then has the words:
+ *
+ *   E_REFUSED: this statement alone failed (a constraint, a value too large), the transaction is as
+ * it was before it. With others the transaction is lost and must be rolled back:
+ *
+ *   E_FULL (disk full), E_BUSY (locked out): later it may work on this connection;
+ *
+ *   E_IO (anything else): the connection is to be closed and opened again;
+ *
+ *   E_FORMAT: the database file is damaged: likewise, and it is to be verified when opened again.
  *
  * Threads: one at a time. */
 #ifndef SLIPGATE_STORE_SQL_H
@@ -19,38 +26,28 @@
 
 #include "base/buf.h"
 #include "base/types.h"
+#include "base/value.h"
 
-#define SQL_VALUES_MAX 9u
+#define SQL_VALUES_MAX 16u
 #define SQL_ERROR_MAX  160u
-
-enum sql_type { SQL_NULL, SQL_INT, SQL_TEXT };
-
-struct sql_value {
-    enum sql_type type;
-    union {
-        int64_t i;
-        struct span
-            text; /* parameter: borrowed until sql_run returns; column: until the callback does */
-    } u;
-};
-
-#define SQL_VALUE_INT(x)  ((struct sql_value){SQL_INT, {.i = (x)}})
-#define SQL_VALUE_TEXT(x) ((struct sql_value){SQL_TEXT, {.text = (x)}})
 
 /* One statement of a fixed table; prepared once per connection, on first use. */
 struct sql_statement {
-    const char *text;
+    const char *text; /* NULL: nothing has this number */
     bool write;
+    bool answers;    /* its rows are an ask's answer, and */
+    const char *map; /* which of the ask's parameters it takes (ask_sql.h) */
 };
 
 /* Called for each row; a negative return ends the statement and comes back from sql_run. */
-typedef int (*sql_row_fn)(void *ctx, const struct sql_value *columns, size_t n);
+typedef int (*sql_row_fn)(void *ctx, const struct value *columns, size_t n);
 
 struct sql;
 
 struct sql_ops {
-    const char *id_column; /* type of a primary key the database numbers itself, never twice */
-    int (*run)(struct sql *, size_t statement, const struct sql_value *, size_t n, sql_row_fn,
+    const char *id_column;   /* type of a primary key the database numbers itself, never twice */
+    const char *text_column; /* what migrations get for TEXT: compared and sorted byte by byte */
+    int (*run)(struct sql *, size_t statement, const struct value *, size_t n, sql_row_fn,
                void *ctx);
     int (*script)(struct sql *, const char *text);
     int (*query)(struct sql *, const char *text, sql_row_fn, void *ctx);
@@ -67,7 +64,7 @@ struct sql {
 };
 
 /* Runs statement number `statement` of the table the connection was opened with. */
-static inline int sql_run(struct sql *db, size_t statement, const struct sql_value *v, size_t n,
+static inline int sql_run(struct sql *db, size_t statement, const struct value *v, size_t n,
                           sql_row_fn row, void *ctx)
 {
     return db->ops->run(db, statement, v, n, row, ctx);

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define APPLICATION_ID  0x534c4754 /* "SLGT" */
 #define BUSY_TIMEOUT_MS 2000       /* somebody's backup or shell, never a second server */
@@ -60,19 +61,19 @@ static void check_parameters(sqlite3_stmt *st)
 {
     for (int i = 1; i <= sqlite3_bind_parameter_count(st); i++) {
         const char *name = sqlite3_bind_parameter_name(st, i);
-        CHECK(name && name[0] == '$' && name[1] == '0' + i && name[2] == '\0');
+        CHECK(name && name[0] == '$' && atoi(name + 1) == i);
     }
 }
 
-static int bind(struct sqlite *s, sqlite3_stmt *st, const struct sql_value *v, size_t n)
+static int bind(struct sqlite *s, sqlite3_stmt *st, const struct value *v, size_t n)
 {
     CHECK((size_t)sqlite3_bind_parameter_count(st) == n);
     for (size_t i = 0; i < n; i++) {
         int at = (int)i + 1, code = SQLITE_OK;
         switch (v[i].type) {
-        case SQL_NULL: code = sqlite3_bind_null(st, at); break;
-        case SQL_INT: code = sqlite3_bind_int64(st, at, v[i].u.i); break;
-        case SQL_TEXT:
+        case VALUE_NULL: code = sqlite3_bind_null(st, at); break;
+        case VALUE_INT: code = sqlite3_bind_int64(st, at, v[i].u.i); break;
+        case VALUE_TEXT:
             CHECK(v[i].u.text.p || v[i].u.text.n == 0);
             code = sqlite3_bind_text64(st, at, v[i].u.text.p ? (const char *)v[i].u.text.p : "",
                                        v[i].u.text.n, SQLITE_STATIC, SQLITE_UTF8);
@@ -86,18 +87,18 @@ static int bind(struct sqlite *s, sqlite3_stmt *st, const struct sql_value *v, s
 
 static int give_row(sqlite3_stmt *st, sql_row_fn row, void *ctx)
 {
-    struct sql_value v[SQL_VALUES_MAX];
+    struct value v[SQL_VALUES_MAX];
     size_t n = (size_t)sqlite3_column_count(st);
     CHECK(n <= SQL_VALUES_MAX);
     for (size_t i = 0; i < n; i++) {
         int at = (int)i, type = sqlite3_column_type(st, at);
         if (type == SQLITE_NULL) {
-            v[i] = (struct sql_value){SQL_NULL, {0}};
+            v[i] = VALUE_NOTHING;
         } else if (type == SQLITE_INTEGER) {
-            v[i] = SQL_VALUE_INT(sqlite3_column_int64(st, at));
+            v[i] = VALUE_OF_INT(sqlite3_column_int64(st, at));
         } else {
             const unsigned char *p = sqlite3_column_text(st, at);
-            v[i] = SQL_VALUE_TEXT(span_of(p, (size_t)sqlite3_column_bytes(st, at)));
+            v[i] = VALUE_OF_TEXT(span_of(p, (size_t)sqlite3_column_bytes(st, at)));
         }
     }
     return row(ctx, v, n);
@@ -113,7 +114,7 @@ static int step(struct sqlite *s, sqlite3_stmt *st, sql_row_fn row, void *ctx)
     return code == SQLITE_DONE ? rc : fail(s, code);
 }
 
-static int run(struct sql *sql, size_t i, const struct sql_value *v, size_t n, sql_row_fn row,
+static int run(struct sql *sql, size_t i, const struct value *v, size_t n, sql_row_fn row,
                void *ctx)
 {
     struct sqlite *s = of(sql);
@@ -169,12 +170,12 @@ static void rollback(struct sql *sql)
         (void)sqlite3_exec(of(sql)->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-static int is_ok(void *ctx, const struct sql_value *v, size_t n)
+static int is_ok(void *ctx, const struct value *v, size_t n)
 {
     struct sql *sql = ctx;
-    if (n == 1 && v[0].type == SQL_TEXT && span_eq(v[0].u.text, SPAN_LIT("ok")))
+    if (n == 1 && v[0].type == VALUE_TEXT && span_eq(v[0].u.text, SPAN_LIT("ok")))
         return 0;
-    if (n == 1 && v[0].type == SQL_TEXT)
+    if (n == 1 && v[0].type == VALUE_TEXT)
         snprintf(sql->error, sizeof sql->error, "damaged: %.*s",
                  (int)(v[0].u.text.n < SQL_ERROR_MAX ? v[0].u.text.n : SQL_ERROR_MAX),
                  (const char *)v[0].u.text.p);
@@ -198,6 +199,7 @@ static void close_db(struct sql *sql)
 
 static const struct sql_ops ops = {
     .id_column = "INTEGER PRIMARY KEY AUTOINCREMENT",
+    .text_column = "TEXT",
     .run = run,
     .script = script,
     .query = query,
@@ -208,18 +210,18 @@ static const struct sql_ops ops = {
     .close = close_db,
 };
 
-static int take_int(void *ctx, const struct sql_value *v, size_t n)
+static int take_int(void *ctx, const struct value *v, size_t n)
 {
-    if (n != 1 || v[0].type != SQL_INT)
+    if (n != 1 || v[0].type != VALUE_INT)
         return E_FORMAT;
     *(int64_t *)ctx = v[0].u.i;
     return 0;
 }
 
-static int is_wal(void *ctx, const struct sql_value *v, size_t n)
+static int is_wal(void *ctx, const struct value *v, size_t n)
 {
     (void)ctx;
-    return n == 1 && v[0].type == SQL_TEXT && span_eq(v[0].u.text, SPAN_LIT("wal")) ? 0 : E_IO;
+    return n == 1 && v[0].type == VALUE_TEXT && span_eq(v[0].u.text, SPAN_LIT("wal")) ? 0 : E_IO;
 }
 
 /* Ours, or empty and then made ours. */

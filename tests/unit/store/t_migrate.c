@@ -49,7 +49,7 @@ static int run(struct fixture *f, const struct migration *m, size_t n)
     return migrate(f->db, m, n, 1234, &f->from, &f->to, &f->why);
 }
 
-static int take_int(void *ctx, const struct sql_value *v, size_t n)
+static int take_int(void *ctx, const struct value *v, size_t n)
 {
     assert_int_equal(n, 1);
     *(int64_t *)ctx = v[0].u.i;

@@ -51,14 +51,14 @@ static int teardown(void **state)
 
 static int put(struct sql *db, int64_t id, struct span s)
 {
-    struct sql_value v[] = {SQL_VALUE_INT(id), SQL_VALUE_TEXT(s)};
+    struct value v[] = {VALUE_OF_INT(id), VALUE_OF_TEXT(s)};
     return sql_run(db, PUT, v, 2, NULL, NULL);
 }
 
-static int take_int(void *ctx, const struct sql_value *v, size_t n)
+static int take_int(void *ctx, const struct value *v, size_t n)
 {
     assert_int_equal(n, 1);
-    assert_int_equal(v[0].type, SQL_INT);
+    assert_int_equal(v[0].type, VALUE_INT);
     *(int64_t *)ctx = v[0].u.i;
     return 0;
 }
@@ -77,15 +77,15 @@ static int64_t pragma(struct sql *db, const char *text)
     return n;
 }
 
-static int take_row(void *ctx, const struct sql_value *v, size_t n)
+static int take_row(void *ctx, const struct value *v, size_t n)
 {
     assert_int_equal(n, 4);
-    assert_int_equal(v[0].type, SQL_TEXT);
+    assert_int_equal(v[0].type, VALUE_TEXT);
     assert_true(span_eq(v[0].u.text, *(struct span *)ctx));
-    assert_int_equal(v[1].type, SQL_INT);
+    assert_int_equal(v[1].type, VALUE_INT);
     assert_int_equal(v[1].u.i, 7);
-    assert_int_equal(v[2].type, SQL_NULL);
-    assert_int_equal(v[3].type, SQL_TEXT);
+    assert_int_equal(v[2].type, VALUE_NULL);
+    assert_int_equal(v[3].type, VALUE_TEXT);
     assert_true(span_eq(v[3].u.text, SPAN_LIT("1.5")));
     return -99;
 }
@@ -94,7 +94,7 @@ static void values_go_in_and_come_out_and_a_row_may_end_it(void **state)
 {
     struct fixture *f = *state;
     struct span s = SPAN_LIT("\xc3\xa4 ' \" ; --");
-    struct sql_value key = SQL_VALUE_INT(7);
+    struct value key = VALUE_OF_INT(7);
     assert_int_equal(put(f->db, 7, s), 0);
     assert_int_equal(sql_run(f->db, GET, &key, 1, take_row, &s), -99);
     struct span empty = {NULL, 0};
