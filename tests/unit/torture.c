@@ -9,8 +9,9 @@
  *   - memory that is still held after a test that passed all the same.
  *
  *   SLIPGATE_TORTURE=1       the first Ns and some of the others
- *   SLIPGATE_TORTURE_FULL=1  beside it: every N
- *   SLIPGATE_TORTURE=TEST:N  one run in this process, to repeat a finding */
+ *   SLIPGATE_TORTURE_FULL=1  beside it: every N; in tests that fill a table up to its ceiling,
+ * which would take days, as many as fit into half a minute a test SLIPGATE_TORTURE=TEST:N  one run
+ * in this process, to repeat a finding */
 #include "sim/alloc_fault.h"
 
 #include <setjmp.h>
@@ -35,6 +36,8 @@
 #define RUNS       16 /* of a test, when not every N is wanted */
 #define RUNS_LEAST 3
 #define TEST_MS    600 /* fewer where they would take longer than this together */
+#define RUNS_FULL  4096
+#define FULL_MS    30000
 
 struct outcome { /* written by the process that ran the test */
     int status;
@@ -166,8 +169,9 @@ static bool torture_test(const char *test, bool full)
         return false;
     }
     /* The first ones, where things are made, and then some of all the others. */
-    long runs = TEST_MS / (untouched.ms + 1);
-    runs = runs > RUNS ? RUNS : runs < RUNS_LEAST ? RUNS_LEAST : runs;
+    long runs = (full ? FULL_MS : TEST_MS) / (untouched.ms + 1), most = full ? RUNS_FULL : RUNS;
+    runs = runs > most ? most : runs < RUNS_LEAST ? RUNS_LEAST : runs;
+    bool every = full && untouched.requests <= (unsigned long)runs;
     unsigned long first = (unsigned long)runs / 2,
                   stride = 2 * untouched.requests / (unsigned long)runs + 1;
     for (unsigned long nth = 1; nth <= untouched.requests;) {
@@ -176,7 +180,7 @@ static bool torture_test(const char *test, bool full)
         const char *what = finding(&untouched);
         if (what)
             report(test, nth, what);
-        nth += full || nth <= first ? 1 : stride;
+        nth += every || nth <= first ? 1 : stride;
     }
     return false;
 }
