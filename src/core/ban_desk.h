@@ -31,7 +31,12 @@ struct ban_desk_cfg {
     void *ctx;
 };
 
-/* Pointers are borrowed and outlive the desk. E_NOMEM, E_FULL. */
+/* Bans made or lifted at once of which the store has not said yet what became of them. */
+#define BAN_DESK_CHANGES_MAX 1024u
+
+/* Pointers are borrowed and outlive the desk. enforce, wake and all ban_desk_fn are called from
+ * ban_desk_time or an answer only, never from within another call here, so bans may be made from
+ * wherever they are needed. E_NOMEM, E_FULL. */
 MUST_USE int ban_desk_create(struct ban_desk **ret, const struct ban_desk_cfg *, struct now);
 /* Asks that are still out must have been answered (close the store first). NULL is fine. */
 void ban_desk_destroy(struct ban_desk *);
@@ -49,15 +54,20 @@ const struct ban *ban_desk_account(const struct ban_desk *, struct now, int64_t 
 const struct ban *ban_desk_addr(const struct ban_desk *, struct now, const struct addr *,
                                 struct span game);
 
-/* rc 0: in the store (id). E_STORE: not known to be; the ban then stays in force here until it
- * expires or the process ends, and is tried again. */
+/* Called once. rc 0: in the store (id), or out of it. E_STORE: not known to be; an added ban then
+ * stays in force here until it expires or the process ends, and is tried again (one lifted before
+ * the store had it likewise stays lifted); a stored one that was to be lifted stays in force and is
+ * not tried again. E_NOENT: somebody else lifted it meanwhile. Anything else: the store will never
+ * take the ban, which is no longer in force. */
 typedef void (*ban_desk_fn)(void *ctx, struct now, int rc, int64_t id);
 
-/* Makes a ban; its id and created are set here. fn may be NULL. E_RANGE: ban_wrong, which why says;
- * E_FULL, E_NOMEM: nothing happened and fn is not called. */
+/* Makes a ban; its id and created are set here: until the store has given it one it is listed under
+ * an id from the top of the range. fn may be NULL, why too. E_RANGE: ban_wrong, which why says;
+ * E_FULL (the list, or BAN_DESK_CHANGES_MAX), E_NOMEM: nothing happened and fn is not called. */
 MUST_USE int ban_desk_add(struct ban_desk *, struct now, const struct ban *, bool force,
                           ban_desk_fn fn, void *ctx, struct buf *why);
-/* Lifts one. by: who does, for the audit. E_NOENT; E_BUSY: the store takes nothing. */
+/* Lifts one. by: who does, for the audit. E_NOENT; E_BUSY: the store takes nothing, or it is being
+ * lifted; E_RANGE: by is empty or longer than an author. fn may be NULL. */
 MUST_USE int ban_desk_remove(struct ban_desk *, struct now, int64_t id, struct span by,
                              ban_desk_fn fn, void *ctx);
 /* For walking with bans_next and for bans_get. */
