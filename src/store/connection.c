@@ -1,7 +1,7 @@
 #include "store/connection.h"
 
 #include "base/err.h"
-#include "store/account_sql.h"
+#include "store/ask_sql.h"
 #include "store/migrate.h"
 #include "store/sql_sqlite.h"
 
@@ -11,8 +11,7 @@
 
 static int open_db(struct connection *c, int64_t unix_ms, struct buf *why)
 {
-    int rc = sql_sqlite_open(&c->db, c->file.path, c->vfs, account_statements, account_statements_n,
-                             why);
+    int rc = sql_sqlite_open(&c->db, c->file.path, c->vfs, ask_statements, ASK_STATEMENTS_N, why);
     if (rc)
         return rc;
     rc = c->damaged ? sql_verify(c->db) : 0;

@@ -4,6 +4,7 @@
 #include "base/err.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #define SCRIPT_MAX 16384u
 
@@ -215,4 +216,59 @@ int migrate(struct sql *db, const struct migration *table, size_t n, int64_t uni
         }
     }
     return 0;
+}
+
+static struct store_migration *list_version(struct store_migration_list *list, int64_t version)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->v[i].version == version)
+            return &list->v[i];
+    if (list->n == STORE_MIGRATIONS_MAX)
+        return NULL;
+    struct store_migration *m = &list->v[list->n++];
+    *m = (struct store_migration){.version = version};
+    return m;
+}
+
+static int take_applied(void *ctx, const struct value *v, size_t n)
+{
+    if (n != 3 || v[0].type != VALUE_INT || v[1].type != VALUE_TEXT || v[2].type != VALUE_INT)
+        return E_FORMAT;
+    struct store_migration *m = list_version(ctx, v[0].u.i);
+    if (!m)
+        return E_LIMIT;
+    m->applied = true;
+    m->applied_ms = v[2].u.i;
+    if (!m->known)
+        (void)snprintf(m->name, sizeof m->name, "%.*s", (int)v[1].u.text.n,
+                       (const char *)v[1].u.text.p);
+    return 0;
+}
+
+static int take_count(void *ctx, const struct value *v, size_t n)
+{
+    if (n != 1 || v[0].type != VALUE_INT)
+        return E_FORMAT;
+    *(int64_t *)ctx = v[0].u.i;
+    return 0;
+}
+
+int migrate_list(struct sql *db, const struct migration *table, size_t n,
+                 struct store_migration_list *ret, struct buf *why)
+{
+    int64_t there = 0;
+    CHECK(n <= STORE_MIGRATIONS_MAX);
+    ret->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct store_migration *m = list_version(ret, (int64_t)i + 1);
+        m->known = true;
+        (void)snprintf(m->name, sizeof m->name, "%s", table[i].name);
+    }
+    int rc = db ? sql_query(db, db->ops->has_versions, take_count, &there) : 0;
+    if (rc == 0 && there)
+        rc = sql_query(db, "SELECT version, name, applied_ms FROM schema_version ORDER BY version",
+                       take_applied, ret);
+    if (rc)
+        (void)buf_printf(why, "cannot read the database's version: %s", sql_error(db));
+    return rc;
 }

@@ -5,6 +5,7 @@
 #define SLIPGATE_STORE_MIGRATE_H
 
 #include "store/sql.h"
+#include "store/store.h"
 
 struct migration {
     const char *name;
@@ -19,5 +20,10 @@ extern const size_t store_migrations_n;
  * has migrations this table has not; why has the words for every error. */
 MUST_USE int migrate(struct sql *, const struct migration *, size_t n, int64_t unix_ms,
                      int64_t *from, int64_t *to, struct buf *why);
+
+/* Every step of the table and of the database, by version; db NULL: there is none yet. Changes
+ * nothing. E_LIMIT, or as in sql.h, with why. */
+MUST_USE int migrate_list(struct sql *db, const struct migration *, size_t n,
+                          struct store_migration_list *ret, struct buf *why);
 
 #endif

@@ -45,8 +45,9 @@ typedef int (*sql_row_fn)(void *ctx, const struct value *columns, size_t n);
 struct sql;
 
 struct sql_ops {
-    const char *id_column;   /* type of a primary key the database numbers itself, never twice */
-    const char *text_column; /* what migrations get for TEXT: compared and sorted byte by byte */
+    const char *id_column;    /* type of a primary key the database numbers itself, never twice */
+    const char *text_column;  /* what migrations get for TEXT: compared and sorted byte by byte */
+    const char *has_versions; /* query: how many tables are named schema_version, 0 or 1 */
     int (*run)(struct sql *, size_t statement, const struct value *, size_t n, sql_row_fn,
                void *ctx);
     int (*script)(struct sql *, const char *text);

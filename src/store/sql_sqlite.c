@@ -200,6 +200,8 @@ static void close_db(struct sql *sql)
 static const struct sql_ops ops = {
     .id_column = "INTEGER PRIMARY KEY AUTOINCREMENT",
     .text_column = "TEXT",
+    .has_versions = "SELECT COUNT(*) FROM sqlite_master"
+                    " WHERE type = 'table' AND name = 'schema_version'",
     .run = run,
     .script = script,
     .query = query,
@@ -224,19 +226,25 @@ static int is_wal(void *ctx, const struct value *v, size_t n)
     return n == 1 && v[0].type == VALUE_TEXT && span_eq(v[0].u.text, SPAN_LIT("wal")) ? 0 : E_IO;
 }
 
+/* E_SUPPORT: neither ours nor empty. */
+static int whose(struct sql *sql, int64_t *id, int64_t *tables)
+{
+    int rc = query(sql, "PRAGMA application_id", take_int, id);
+    if (rc == 0)
+        rc = query(sql, "SELECT count(*) FROM sqlite_master", take_int, tables);
+    if (rc || *id == APPLICATION_ID || (*id == 0 && *tables == 0))
+        return rc;
+    snprintf(sql->error, sizeof sql->error, "it is the database of another program");
+    return E_SUPPORT;
+}
+
 /* Ours, or empty and then made ours. */
 static int identify(struct sql *sql)
 {
     int64_t id = 0, tables = 0;
-    int rc = query(sql, "PRAGMA application_id", take_int, &id);
-    if (rc == 0)
-        rc = query(sql, "SELECT count(*) FROM sqlite_master", take_int, &tables);
+    int rc = whose(sql, &id, &tables);
     if (rc || id == APPLICATION_ID)
         return rc;
-    if (id != 0 || tables != 0) {
-        snprintf(sql->error, sizeof sql->error, "it is the database of another program");
-        return E_SUPPORT;
-    }
     char text[64];
     snprintf(text, sizeof text, "PRAGMA application_id = %d", APPLICATION_ID);
     return script(sql, text);
@@ -308,11 +316,12 @@ static int set_up(struct sqlite *s)
     return rc || PLANTED(LOG_NOT_REFRESHED) ? rc : refresh_log(s);
 }
 
-int sql_sqlite_open(struct sql **ret, const char *path, const char *vfs,
-                    const struct sql_statement *statements, size_t n, struct buf *why)
+static int open_file(struct sql **ret, const char *path, const char *vfs, int flags,
+                     int (*set_up_fn)(struct sqlite *), const struct sql_statement *statements,
+                     size_t n, struct buf *why)
 {
     struct sqlite *s = mem_zalloc(1, sizeof *s);
-    sqlite3_stmt **prepared = mem_zalloc(n, sizeof(sqlite3_stmt *));
+    sqlite3_stmt **prepared = mem_zalloc(n + 1, sizeof(sqlite3_stmt *));
     if (!s || !prepared) {
         mem_free(s);
         mem_free(prepared);
@@ -321,9 +330,9 @@ int sql_sqlite_open(struct sql **ret, const char *path, const char *vfs,
     *s = (struct sqlite){{.ops = &ops}, NULL, statements, n, prepared};
     /* No mutex: one thread at a time. No CREATE: a file that vanished is not replaced by an empty
      * one. */
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    int code = sqlite3_open_v2(path, &s->db, flags, vfs);
-    int rc = code == SQLITE_OK ? set_up(s) : s->db ? fail(s, code) : E_NOMEM;
+    int code =
+        sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
+    int rc = code == SQLITE_OK ? set_up_fn(s) : s->db ? fail(s, code) : E_NOMEM;
     if (rc) {
         (void)buf_printf(why, "cannot open %s: %s", path, s->sql.error);
         close_db(&s->sql);
@@ -331,4 +340,25 @@ int sql_sqlite_open(struct sql **ret, const char *path, const char *vfs,
     }
     *ret = &s->sql;
     return 0;
+}
+
+int sql_sqlite_open(struct sql **ret, const char *path, const char *vfs,
+                    const struct sql_statement *statements, size_t n, struct buf *why)
+{
+    return open_file(ret, path, vfs, SQLITE_OPEN_READWRITE, set_up, statements, n, why);
+}
+
+static int set_up_reading(struct sqlite *s)
+{
+    int64_t id = 0, tables = 0;
+    (void)sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+    int rc = script(&s->sql, "PRAGMA trusted_schema = OFF; PRAGMA query_only = ON;");
+    if (rc == 0)
+        rc = whose(&s->sql, &id, &tables);
+    return rc;
+}
+
+int sql_sqlite_open_reading(struct sql **ret, const char *path, struct buf *why)
+{
+    return open_file(ret, path, NULL, SQLITE_OPEN_READONLY, set_up_reading, NULL, 0, why);
 }

@@ -139,3 +139,9 @@ void sqlite_file_release(struct sqlite_file *f)
     free(f->path);
     *f = (struct sqlite_file){.lock = -1};
 }
+
+bool sqlite_file_missing(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) && errno == ENOENT;
+}

@@ -21,5 +21,7 @@ MUST_USE int sqlite_file_claim(struct sqlite_file *, const char *path, struct bu
 /* A file that is the business of somebody else's VFS: nothing is made or locked. E_NOMEM. */
 MUST_USE int sqlite_file_borrow(struct sqlite_file *, const char *path);
 void sqlite_file_release(struct sqlite_file *); /* a zeroed one with lock -1 is fine */
+/* Nothing has that name. */
+bool sqlite_file_missing(const char *path);
 
 #endif

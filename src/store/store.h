@@ -1,13 +1,14 @@
-/* The store: answers the ASK_ACCOUNT_* asks from a database.
+/* The store: answers the ASK_ACCOUNT_* asks and ASK_QUERY from a database.
  *
  * Asks are collected on the loop. When no batch is in flight, everything that waits becomes one
- * batch: one job on one thread of its own, one transaction, one commit, so that writes that arrive
- * together share the cost of one write to disk. No ask is answered before the commit that holds it;
+ * batch: one transaction, one commit, so that writes that arrive together share the cost of one
+ * write to disk. No ask is answered before the commit that holds it;
  * a commit that fails answers its whole batch E_STORE. Asks run in the order they were submitted.
  *
  * Limits: a queue of queue_max entries and queue_bytes_max bytes, past which submit says E_BUSY.
- * Threads: everything here is called on the loop's thread; the database is touched by the pool's
- * thread only. Not to be called from within an answer: store_close, store_destroy. */
+ * Rows of a query's answer are the store's until the answer was taken.
+ * Threads: everything here is called on the loop's thread. Not to be called from within an answer:
+ * store_close, store_destroy. */
 #ifndef SLIPGATE_STORE_STORE_H
 #define SLIPGATE_STORE_STORE_H
 
@@ -38,6 +39,28 @@ extern const struct config_row store_config[1];
 /* Whether the url of cfg names a database this program can open; touches nothing. E_CONFIG with why
  * in one line. */
 MUST_USE int store_check(const struct store_cfg *cfg, struct buf *why);
+
+/* A step of the schema, and whether the database has it. */
+struct store_migration {
+    int64_t version;
+    char name[64];
+    bool known; /* false: a newer program's */
+    bool applied;
+    int64_t applied_ms; /* unix; 0 where not applied */
+};
+
+#define STORE_MIGRATIONS_MAX 256u
+
+struct store_migration_list {
+    size_t n; /* by version */
+    struct store_migration v[STORE_MIGRATIONS_MAX];
+};
+
+/* What the schema is made of; up: after what is missing was applied, as store_create would, or not,
+ * and then nothing is made or changed, and a server may be running. Blocks. Codes and words as
+ * store_create; E_BUSY: a server has the database (up only). */
+MUST_USE int store_schema(const struct store_cfg *cfg, bool up, int64_t unix_ms,
+                          struct store_migration_list *ret, struct buf *why);
 
 /* Opens the database, making its file (mode 0600) and the last folder of its path (0700) where they
  * are missing, claims it for this process until store_close, and brings its schema up to date.

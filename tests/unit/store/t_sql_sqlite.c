@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "store/account_sql.h"
 #include "store/sql_sqlite.h"
 
 #include <stdio.h>

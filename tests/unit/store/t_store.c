@@ -116,7 +116,7 @@ static void what_cannot_be_a_name_is_refused_alone(void **state)
     struct ask nul = {ASK_ACCOUNT_CREATE, {.create = {SPAN_LIT("a\0b"), false, &r, 1, 1}}};
     struct ask none = {ASK_ACCOUNT_FIND, {.find = {SPAN_NULL, true}}};
     assert_int_equal(kit_ask(k, store_port(k->store), &nul, &a), E_FORMAT);
-    assert_int_equal(kit_ask(k, store_port(k->store), &none, &a), E_FORMAT);
+    assert_int_equal(kit_ask(k, store_port(k->store), &none, &a), E_NOENT); /* by id 0 */
     assert_int_equal(kit_create(k, "\xff", false, RECORD_A), E_FORMAT);
     assert_true(store_ready(k->store));
 }

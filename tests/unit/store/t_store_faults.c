@@ -257,13 +257,13 @@ static void damage_is_an_error_until_it_is_mended(void **state)
     create_many(k);
     kit_stop(k);
     memset(junk, 0xa5, sizeof junk);
-    scribble(k, junk, sizeof junk, 65536, before);
+    scribble(k, junk, sizeof junk, 262144, before);
     assert_int_equal(kit_start(k), 0);
     assert_in_range(find_many(k, E_STORE), 1, MANY);
     assert_false(store_ready(k->store));
     assert_false(kit_run_until(k, is_ready, 1)); /* looked at, still damaged */
     assert_int_equal(kit_logged(k, "store.down"), 1);
-    scribble(k, before, sizeof before, 65536, NULL);
+    scribble(k, before, sizeof before, 262144, NULL);
     assert_true(kit_run_until(k, is_ready, 30));
     assert_int_equal(find_many(k, 0), MANY);
 }
