@@ -5,11 +5,10 @@
 #include "base/err.h"
 #include "wire/text.h"
 
-#define FIRST_AFTER   (60 * NSEC_PER_S)
-#define EVERY         (24 * 3600 * NSEC_PER_S)
-#define RETRY         (3600 * NSEC_PER_S)
-#define DAY_MS        INT64_C(86400000)
-#define PURGE_RECORDS 2000u /* in one ask: no transaction takes long */
+#define FIRST_AFTER (60 * NSEC_PER_S)
+#define EVERY       (24 * 3600 * NSEC_PER_S)
+#define RETRY       (3600 * NSEC_PER_S)
+#define DAY_MS      INT64_C(86400000)
 
 static const struct log_row row_done = {LOG_INFO, "audit.trimmed",
                                         "audit records past their retention are dropped"};
@@ -20,8 +19,6 @@ void audit_trim_start(struct audit_log *l, struct now now)
 {
     l->trim_at = l->cfg.retention_days ? now.mono + FIRST_AFTER : NSEC_NEVER;
 }
-
-static void ask(struct audit_log *l, struct now now);
 
 static void end(struct audit_log *l, struct now now, int rc)
 {
@@ -65,12 +62,6 @@ static int ask_cut(struct audit_log *l, struct now now)
     return audit_head_put(l, now, &at, CHAIN_CUT, REQ_TRIM);
 }
 
-static uint64_t purge_to(const struct audit_log *l)
-{
-    uint64_t left = l->trim_to - l->trim_from + 1;
-    return l->trim_from - 1 + (left < PURGE_RECORDS ? left : PURGE_RECORDS);
-}
-
 static int ask_step(struct audit_log *l, struct now now)
 {
     switch (l->trim) {
@@ -78,7 +69,7 @@ static int ask_step(struct audit_log *l, struct now now)
     case TRIM_KEEP: return ask_oldest(l, l->trim_before_ms);
     case TRIM_NEWEST: return ask_upto(l, QUERY_AUDIT_LAST, 1); /* "how many" */
     case TRIM_CUT: return ask_cut(l, now);
-    case TRIM_PURGE: return ask_upto(l, QUERY_AUDIT_PURGE, purge_to(l));
+    case TRIM_PURGE: return ask_upto(l, QUERY_AUDIT_PURGE, l->trim_to);
     case TRIM_HEADS: return ask_upto(l, QUERY_AUDIT_HEAD_PURGE, l->trim_to);
     case TRIM_IDLE: break;
     }
@@ -139,6 +130,17 @@ static void on_keep(struct audit_log *l, struct now now, const struct answer *a)
         go(l, now, TRIM_CUT);
 }
 
+/* The store drops only so many in one go, each a row of its answer. */
+static void on_heads(struct audit_log *l, struct now now, bool more)
+{
+    if (more) {
+        go(l, now, TRIM_HEADS);
+        return;
+    }
+    LOG(l->cfg.log, &row_done, LF_UINT("upto", l->trim_to));
+    end(l, now, 0);
+}
+
 void audit_trim_answer(struct audit_log *l, struct now now, const struct answer *a)
 {
     l->trim_out = false;
@@ -151,14 +153,8 @@ void audit_trim_answer(struct audit_log *l, struct now now, const struct answer 
     case TRIM_KEEP:
     case TRIM_NEWEST: on_keep(l, now, a); break;
     case TRIM_CUT: go(l, now, TRIM_PURGE); break;
-    case TRIM_PURGE:
-        l->trim_from = purge_to(l) + 1;
-        go(l, now, l->trim_from > l->trim_to ? TRIM_HEADS : TRIM_PURGE);
-        break;
-    case TRIM_HEADS:
-        LOG(l->cfg.log, &row_done, LF_UINT("upto", l->trim_to));
-        end(l, now, 0);
-        break;
+    case TRIM_PURGE: go(l, now, a->rc == 0 && a->u.rows.n ? TRIM_PURGE : TRIM_HEADS); break;
+    case TRIM_HEADS: on_heads(l, now, a->rc == 0 && a->u.rows.n > 0); break;
     case TRIM_IDLE: break;
     }
 }

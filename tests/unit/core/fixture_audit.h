@@ -198,20 +198,27 @@ static void give_list(const struct world *w, const struct value *v, struct buf *
         }
 }
 
-static void purge(struct world *w, uint64_t upto)
+/* A few in one go, as a store does; a row for each. */
+static void purge(struct world *w, uint64_t upto, struct buf *to)
 {
+    unsigned n = 0;
     assert_true(w->cuts_n && w->cut.seq >= upto); /* cut before it goes */
-    for (uint64_t seq = 1; seq <= upto; seq++)
-        w->rows[seq].there = false;
+    for (uint64_t seq = 1; seq <= upto && n < 3; seq++)
+        if (w->rows[seq].there) {
+            w->rows[seq].there = false;
+            query_pack(to, NULL, 0);
+            n++;
+        }
 }
 
-static void purge_heads(struct world *w, uint64_t upto)
+static void purge_heads(struct world *w, uint64_t upto, struct buf *to)
 {
-    size_t n = 0;
     for (size_t i = 0; i < w->heads_n; i++)
-        if (w->heads[i].seq > upto)
-            w->heads[n++] = w->heads[i];
-    w->heads_n = n;
+        if (w->heads[i].seq <= upto) {
+            w->heads[i] = w->heads[--w->heads_n];
+            query_pack(to, NULL, 0);
+            return;
+        }
 }
 
 static void execute(struct world *w, const struct pending *p, struct buf *to)
@@ -225,8 +232,8 @@ static void execute(struct world *w, const struct pending *p, struct buf *to)
             give_row(w, newest(w), to);
         break;
     case QUERY_AUDIT_HEAD_ADD: head_put(w, p->v); break;
-    case QUERY_AUDIT_PURGE: purge(w, (uint64_t)p->v[1].u.i); break;
-    case QUERY_AUDIT_HEAD_PURGE: purge_heads(w, (uint64_t)p->v[1].u.i); break;
+    case QUERY_AUDIT_PURGE: purge(w, (uint64_t)p->v[1].u.i, to); break;
+    case QUERY_AUDIT_HEAD_PURGE: purge_heads(w, (uint64_t)p->v[1].u.i, to); break;
     default: fail();
     }
 }

@@ -24,7 +24,7 @@ static int setup(void **state)
     (void)state;
     clock_entropy_init(&entropy);
     buf_init(&why, 1024);
-    (void)snprintf(folder, sizeof folder, "/tmp/t_audit_key.XXXXXX");
+    (void)snprintf(folder, sizeof folder, "audit_key.XXXXXX");
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof path, "%s/" AUDIT_KEY_FILE, folder);
     return 0;

@@ -69,7 +69,7 @@ static int setup(void **state)
 {
     (void)state;
     assert_int_equal(uvloop_create(&uv), 0);
-    (void)snprintf(folder, sizeof folder, "/tmp/t_spool.XXXXXX");
+    (void)snprintf(folder, sizeof folder, "spool.XXXXXX");
     assert_non_null(mkdtemp(folder));
     (void)snprintf(path, sizeof path, "%s/audit.spool", folder);
     s = NULL;
