@@ -12,7 +12,7 @@
 struct motion_policy motion_policy_default(double max_speed)
 {
     return (struct motion_policy){
-        .mode = MOTION_OBSERVE,
+        .mode = RULE_OBSERVE,
         .max_speed = max_speed,
         .tolerance = DEFAULT_TOLERANCE,
         .teleport = DEFAULT_TELEPORT,
@@ -53,9 +53,14 @@ static double seconds(nsec t)
 
 /* ---- limits ---- */
 
+static bool judges_speed(const struct motion *m, const struct motion_policy *p)
+{
+    return m->speed > 0 || p->max_speed > 0;
+}
+
 static double own_speed(const struct motion *m, const struct motion_policy *p)
 {
-    return m->speed > 0 ? m->speed : p->max_speed;
+    return m->speed > 0 ? m->speed : p->max_speed > 0 ? p->max_speed : p->any_speed;
 }
 
 /* 0: nothing is judged. */
@@ -172,6 +177,7 @@ void motion_set_speed(struct motion *m, const struct motion_policy *p, nsec now,
 void motion_moved(struct motion *m, const struct motion_policy *p, nsec now)
 {
     m->grace_until = now + ms(p->grace_ms);
+    m->started = false;
     m->burst_n = 0;
     clear_excess(m, now);
 }
@@ -215,16 +221,6 @@ static bool is_burst(struct motion *m, const struct motion_policy *p, nsec now)
     return m->burst_n >= want;
 }
 
-static void forgive(struct motion *m, const struct motion_policy *p, nsec now)
-{
-    nsec every = p->decay_s * NSEC_PER_S;
-    if (m->action == 0 || every == 0)
-        return;
-    nsec times = since(m->action_at, now) / every;
-    m->action_at += times * every;
-    m->action = times < m->action ? m->action - (uint32_t)times : 0;
-}
-
 static enum motion_verdict act(struct motion *m, const struct motion_policy *p, nsec now,
                                struct motion_facts *f)
 {
@@ -232,17 +228,14 @@ static enum motion_verdict act(struct motion *m, const struct motion_policy *p, 
     m->pause_until = now + ms(p->pause_ms);
     m->burst_n = 0;
     clear_excess(m, now);
-    if (f->exempt || p->mode == MOTION_OBSERVE)
+    enum rule_action action =
+        ladder_step(&m->ladder, p->mode, f->exempt, p->ladder, p->decay_s, now);
+    if (action == RULE_NOTED)
         return MOTION_VIOLATION;
-    forgive(m, p, now);
-    if (m->action == 0)
-        m->action_at = now;
-    if (m->action <= p->ladder && m->action < UINT32_MAX)
-        m->action++;
-    f->action = m->action;
-    if (p->mode == MOTION_WARN)
+    f->action = m->ladder.step;
+    if (p->mode == RULE_WARN)
         return MOTION_ACT_WARN;
-    return m->action > p->ladder ? MOTION_ACT_DISCONNECT : MOTION_ACT_CORRECT;
+    return action == RULE_ENDED ? MOTION_ACT_DISCONNECT : MOTION_ACT_CORRECT;
 }
 
 static void measure(struct motion_facts *f, double way, nsec elapsed)
@@ -267,6 +260,10 @@ static enum motion_verdict judge(struct motion *m, const struct motion_policy *p
         clear_excess(m, now);
         return MOTION_VIOLATION;
     }
+    if (!judges_speed(m, p)) {
+        clear_excess(m, now);
+        return MOTION_FINE;
+    }
     account(m, step, f->allowed, now);
     if (now < m->pause_until && m->excess > 0)
         clear_excess(m, now);
@@ -283,7 +280,7 @@ enum motion_verdict motion_report(struct motion *m, const struct motion_policy *
                                   const float pos[3], struct motion_facts *facts)
 {
     *facts = (struct motion_facts){.exempt = m->exempt};
-    if (p->mode == MOTION_OFF) {
+    if (p->mode == RULE_OFF) {
         m->started = false; /* a later mode starts anew */
         return MOTION_FINE;
     }
@@ -310,6 +307,6 @@ enum motion_verdict motion_report(struct motion *m, const struct motion_policy *
         memcpy(m->last, pos, sizeof m->last);
         remember(m, pos, now);
     }
-    facts->drop = v != MOTION_FINE && p->mode == MOTION_ENFORCE && !m->exempt;
+    facts->drop = v != MOTION_FINE && p->mode == RULE_ENFORCE && !m->exempt;
     return v;
 }

@@ -14,21 +14,22 @@
  * - A report from where the player was a moment ago (overtaken, or repeated) takes time, no
  * distance.
  *
- * Each offence is answered by an action. In MOTION_ENFORCE the first `ladder` of them are
- * corrections and the next one is a disconnect; one is forgiven each decay_s. Standing on the
- * ladder is kept only where the player heard of it: not in MOTION_OBSERVE, nor for who is exempt.
+ * Each offence is answered by an action (core/ladder.h). In RULE_ENFORCE the first `ladder` of them
+ * are corrections and the next one is a disconnect; one is forgiven each decay_s.
  * After an offence excess starts from zero and speed is not judged for pause_ms, so that a warning
  * can reach the player before the next action. What follows is measured from the reported position,
  * even if the caller dropped it: who goes on from there commits no second offence.
  *
  * Nothing is allocated; a struct motion (1.5 KiB) is embedded in a session. One thread. Any
  * input is safe: a position that is not finite is ignored, time that runs backwards stands still,
- * and a policy without a positive finite speed judges nothing. Distances are in the game's units.
+ * and a policy without a positive finite speed judges nothing, unless any_speed says at which speed
+ * a step begins to be a teleport: then teleports alone are judged. Distances are in the game's
+ * units.
  */
 #ifndef SLIPGATE_CORE_MOTION_H
 #define SLIPGATE_CORE_MOTION_H
 
-#include "base/types.h"
+#include "core/ladder.h"
 
 #define MOTION_TRAIL_MAX 64u  /* positions kept as evidence */
 #define MOTION_TRAIL_MS  125u /* between two of them: eight seconds in all */
@@ -40,16 +41,10 @@
 #define MOTION_STALL_MAX_MS 2000u /* the largest credit, in time at the allowed speed */
 #define MOTION_STALL_HOLD   3u    /* it lasts this many times the silence, and at least a second */
 
-enum motion_mode {
-    MOTION_OFF,     /* nothing is judged or kept */
-    MOTION_OBSERVE, /* facts for the audit only */
-    MOTION_WARN,    /* the player is told, and goes on */
-    MOTION_ENFORCE,
-};
-
 struct motion_policy {
-    enum motion_mode mode;
-    double max_speed;  /* units a second */
+    enum rule_mode mode;
+    double max_speed;  /* units a second; 0: speed is not judged, see any_speed */
+    double any_speed;  /* units a second: where speed is not judged, what is no teleport yet */
     double tolerance;  /* 1.2: a fifth faster passes for ever; less than 1 is 1 */
     double teleport;   /* excess of one step, units */
     uint32_t slack_ms; /* of the allowed speed: excess that jitter may make */
@@ -60,7 +55,8 @@ struct motion_policy {
     uint32_t decay_s; /* 0: nothing is forgiven */
 };
 
-/* Everything but the speed at its default, mode MOTION_OBSERVE. */
+/* Everything but the speed at its default, mode RULE_OBSERVE; any_speed is 0: without a speed
+ * nothing is judged. */
 struct motion_policy motion_policy_default(double max_speed);
 
 enum motion_verdict {
@@ -93,8 +89,8 @@ struct motion_point {
 struct motion {
     bool started, exempt;
     uint8_t trail_n, trail_at, recent_n, burst_n;
-    uint32_t action;
-    nsec action_at, pause_until, grace_until;
+    struct ladder ladder;
+    nsec pause_until, grace_until;
     double speed, speed_was; /* 0: the policy's */
     nsec speed_until;        /* speed_was */
 
@@ -124,7 +120,8 @@ void motion_set_exempt(struct motion *, bool exempt);
  * becomes lower, the old one holds for grace_ms more. */
 void motion_set_speed(struct motion *, const struct motion_policy *, nsec now, double max_speed);
 /* The game puts the player elsewhere, a correction included: what comes within grace_ms is not
- * judged, because some of it was sent before the player heard. */
+ * judged, because some of it was sent before the player heard, and neither is the first report
+ * after that silence, however long a player's machine takes to get there. */
 void motion_moved(struct motion *, const struct motion_policy *, nsec now);
 /* One report, in the order of arrival. facts is always written. */
 enum motion_verdict motion_report(struct motion *, const struct motion_policy *, nsec now,

@@ -32,9 +32,9 @@ static void wild(struct world *w, struct span *in, bool any)
         pos[i] = any ? number(in) : (float)fuzz_number(in, 1);
     enum motion_verdict v = motion_report(&w->wild, &w->p, w->now, pos, &f);
     bool finite = isfinite(pos[0]) && isfinite(pos[1]) && isfinite(pos[2]);
-    bool binding = w->p.mode == MOTION_ENFORCE && !w->wild.exempt;
+    bool binding = w->p.mode == RULE_ENFORCE && !w->wild.exempt;
     MUST(finite || v == MOTION_FINE);
-    MUST(w->p.mode != MOTION_OFF || v == MOTION_FINE);
+    MUST(w->p.mode != RULE_OFF || v == MOTION_FINE);
     MUST(f.drop == (binding && v != MOTION_FINE));
     MUST(v == MOTION_FINE || f.speed > f.allowed);
     MUST((f.action != 0) == (v > MOTION_VIOLATION));
@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span in = span_of(data, size);
     struct world w = {.p = motion_policy_default(1 + (double)fuzz_byte(&in)), .now = NSEC_PER_S};
-    w.p.mode = (enum motion_mode)(fuzz_byte(&in) % 4);
+    w.p.mode = (enum rule_mode)(fuzz_byte(&in) % 4);
     w.p.ladder = fuzz_byte(&in) % 8;
     w.p.burst_n = fuzz_byte(&in) % 20;
     w.tame_at = w.now;

@@ -18,7 +18,7 @@
 #define LIMIT 200.0
 #define STEP  (50 * NSEC_PER_MS)
 
-static struct motion_policy policy(enum motion_mode mode)
+static struct motion_policy policy(enum rule_mode mode)
 {
     struct motion_policy p = motion_policy_default(LIMIT);
     p.mode = mode;
@@ -36,7 +36,7 @@ struct straight {
     enum motion_verdict worst;
 };
 
-static struct straight straight(enum motion_mode mode)
+static struct straight straight(enum rule_mode mode)
 {
     struct straight s = {.p = policy(mode), .now = T0};
     motion_init(&s.m, false);
@@ -53,7 +53,7 @@ static enum motion_verdict at(struct straight *s, double x)
     s->worst = v > s->worst ? v : s->worst;
     if (v != MOTION_FINE)
         assert_true(s->f.speed > s->f.allowed);
-    assert_true(s->f.drop == (v != MOTION_FINE && s->p.mode == MOTION_ENFORCE && !s->m.exempt));
+    assert_true(s->f.drop == (v != MOTION_FINE && s->p.mode == RULE_ENFORCE && !s->m.exempt));
     return v;
 }
 
@@ -73,7 +73,7 @@ static bool drive(struct straight *s, double speed, nsec how_long)
 static void the_tolerated_speed_and_just_beyond(void **state)
 {
     (void)state;
-    struct straight s = straight(MOTION_OBSERVE);
+    struct straight s = straight(RULE_OBSERVE);
     (void)at(&s, 0);
     assert_false(drive(&s, LIMIT * 1.2, 600 * NSEC_PER_S));
     assert_int_equal(s.violations, 0);
@@ -89,7 +89,7 @@ static void teleport_at_and_beyond(void **state)
 {
     (void)state;
     for (int sign = -1; sign <= 1; sign += 2) {
-        struct straight s = straight(MOTION_OBSERVE);
+        struct straight s = straight(RULE_OBSERVE);
         s.p.tolerance = 1; /* 10 units each 50 ms, exactly */
         (void)at(&s, 0);
         s.now += STEP;
@@ -112,12 +112,12 @@ static void teleport_at_and_beyond(void **state)
 static void teleport_after_standing(void **state)
 {
     (void)state;
-    struct straight s = straight(MOTION_OBSERVE);
+    struct straight s = straight(RULE_OBSERVE);
     (void)at(&s, 0);
     assert_false(drive(&s, 0, 60 * NSEC_PER_S)); /* standing, and saying so, saves nothing up */
     s.now += STEP;
     assert_int_equal(at(&s, 63), MOTION_VIOLATION);
-    s = straight(MOTION_OBSERVE);
+    s = straight(RULE_OBSERVE);
     (void)at(&s, 0);
     for (int i = 0; i < 400; i++) { /* nor does dancing on the spot */
         s.now += STEP;
@@ -131,22 +131,22 @@ static void each_mode_and_the_ladder(void **state)
 {
     (void)state;
     static const enum motion_verdict want[4][5] = {
-        [MOTION_OFF] = {0},
-        [MOTION_OBSERVE] = {MOTION_VIOLATION, MOTION_VIOLATION, MOTION_VIOLATION, MOTION_VIOLATION,
-                            MOTION_VIOLATION},
-        [MOTION_WARN] = {MOTION_ACT_WARN, MOTION_ACT_WARN, MOTION_ACT_WARN, MOTION_ACT_WARN,
-                         MOTION_ACT_WARN},
-        [MOTION_ENFORCE] = {MOTION_ACT_CORRECT, MOTION_ACT_CORRECT, MOTION_ACT_CORRECT,
-                            MOTION_ACT_DISCONNECT, MOTION_ACT_DISCONNECT},
+        [RULE_OFF] = {0},
+        [RULE_OBSERVE] = {MOTION_VIOLATION, MOTION_VIOLATION, MOTION_VIOLATION, MOTION_VIOLATION,
+                          MOTION_VIOLATION},
+        [RULE_WARN] = {MOTION_ACT_WARN, MOTION_ACT_WARN, MOTION_ACT_WARN, MOTION_ACT_WARN,
+                       MOTION_ACT_WARN},
+        [RULE_ENFORCE] = {MOTION_ACT_CORRECT, MOTION_ACT_CORRECT, MOTION_ACT_CORRECT,
+                          MOTION_ACT_DISCONNECT, MOTION_ACT_DISCONNECT},
     };
-    for (int mode = MOTION_OFF; mode <= MOTION_ENFORCE; mode++) {
-        struct straight s = straight((enum motion_mode)mode);
+    for (int mode = RULE_OFF; mode <= RULE_ENFORCE; mode++) {
+        struct straight s = straight((enum rule_mode)mode);
         (void)at(&s, 0);
         for (unsigned i = 0; i < 5; i++) {
             s.now += NSEC_PER_S;
             assert_int_equal(at(&s, s.x + 1000), want[mode][i]);
-            assert_true(s.f.offence == (mode != MOTION_OFF));
-            assert_int_equal(s.f.action, mode < MOTION_WARN ? 0 : i < 4 ? i + 1 : 4);
+            assert_true(s.f.offence == (mode != RULE_OFF));
+            assert_int_equal(s.f.action, mode < RULE_WARN ? 0 : i < 4 ? i + 1 : 4);
         }
     }
 }
@@ -154,7 +154,7 @@ static void each_mode_and_the_ladder(void **state)
 static void pause_holds_the_next_action(void **state)
 {
     (void)state;
-    struct straight s = straight(MOTION_ENFORCE);
+    struct straight s = straight(RULE_ENFORCE);
     (void)at(&s, 0);
     s.now += STEP;
     assert_int_equal(at(&s, 1000), MOTION_ACT_CORRECT);
@@ -169,7 +169,7 @@ static void pause_holds_the_next_action(void **state)
 static void the_ladder_is_forgiven_step_by_step(void **state)
 {
     (void)state;
-    struct straight s = straight(MOTION_ENFORCE);
+    struct straight s = straight(RULE_ENFORCE);
     (void)at(&s, 0);
     for (unsigned i = 0; i < 3; i++, s.now += NSEC_PER_S)
         assert_int_equal(at(&s, s.x + 1000 * (i + 1)), MOTION_ACT_CORRECT);
@@ -196,7 +196,7 @@ static void the_ladder_is_forgiven_step_by_step(void **state)
 static void staff_is_observed(void **state)
 {
     (void)state;
-    struct straight s = straight(MOTION_ENFORCE);
+    struct straight s = straight(RULE_ENFORCE);
     motion_set_exempt(&s.m, true);
     (void)at(&s, 0);
     for (unsigned i = 0; i < 9; i++) {
@@ -213,7 +213,7 @@ static void staff_is_observed(void **state)
 static void grace_after_being_moved(void **state)
 {
     (void)state;
-    struct straight s = straight(MOTION_ENFORCE);
+    struct straight s = straight(RULE_ENFORCE);
     (void)at(&s, 0);
     motion_moved(&s.m, &s.p, s.now);
     s.now += 100 * NSEC_PER_MS;
@@ -224,10 +224,50 @@ static void grace_after_being_moved(void **state)
     assert_int_equal(at(&s, 51), MOTION_ACT_CORRECT);
 }
 
+static void moved_while_its_machine_loads(void **state)
+{
+    (void)state;
+    struct straight s = straight(RULE_ENFORCE);
+    (void)at(&s, 0);
+    motion_moved(&s.m, &s.p, s.now);
+    s.now += 20 * NSEC_PER_S; /* says nothing for longer than the grace */
+    assert_int_equal(at(&s, 1e6), MOTION_FINE);
+    s.now += STEP;
+    assert_int_equal(at(&s, 1e6 + 100), MOTION_ACT_CORRECT);
+}
+
+static void without_a_speed_only_teleports(void **state)
+{
+    (void)state;
+    struct straight s = straight(RULE_ENFORCE);
+    s.p.max_speed = 0;
+    (void)at(&s, 0);
+    (void)drive(&s, 1e6, NSEC_PER_S);
+    assert_int_equal(s.violations, 0); /* nothing is known: nothing is judged */
+    s = straight(RULE_ENFORCE);
+    s.p.max_speed = 0;
+    s.p.any_speed = 500; /* 30 units each 50 ms, and 50 */
+    (void)at(&s, 0);
+    assert_false(drive(&s, 1500, 60 * NSEC_PER_S)); /* far too fast, in steps that may be */
+    assert_int_equal(s.violations, 0);
+    double x = s.x;
+    s.now += STEP;
+    assert_int_equal(at(&s, x + 79.9), MOTION_FINE);
+    s.now += STEP;
+    assert_int_equal(at(&s, x + 79.9 + 80.1), MOTION_ACT_CORRECT);
+    assert_true(s.f.teleport && s.f.allowed == 600);
+    s.now += NSEC_PER_S; /* losses make longer steps */
+    assert_int_equal(at(&s, s.x + 640), MOTION_FINE);
+    motion_set_speed(&s.m, &s.p, s.now, 10); /* a limit of one's own is judged all the same */
+    s.now += 5 * NSEC_PER_S;
+    (void)at(&s, s.x);
+    assert_true(drive(&s, 100, 5 * NSEC_PER_S));
+}
+
 static void own_speed_and_its_grace(void **state)
 {
     (void)state;
-    struct straight s = straight(MOTION_OBSERVE);
+    struct straight s = straight(RULE_OBSERVE);
     (void)at(&s, 0);
     motion_set_speed(&s.m, &s.p, s.now, 2 * LIMIT);
     assert_false(drive(&s, 2 * LIMIT, 60 * NSEC_PER_S));
@@ -243,7 +283,7 @@ static void own_speed_and_its_grace(void **state)
 static void a_stall_then_a_bunch(void **state)
 {
     (void)state;
-    struct straight s = straight(MOTION_ENFORCE);
+    struct straight s = straight(RULE_ENFORCE);
     (void)at(&s, 0);
     for (unsigned stall = 1; stall <= 40; stall++) { /* 50 ms to 2 s, at each rate of draining */
         for (nsec gap = 0; gap <= 25 * NSEC_PER_MS; gap += 5 * NSEC_PER_MS) {
@@ -263,7 +303,7 @@ static void a_stall_then_a_bunch(void **state)
 static void losses_reordering_and_copies(void **state)
 {
     (void)state;
-    struct straight s = straight(MOTION_ENFORCE);
+    struct straight s = straight(RULE_ENFORCE);
     struct rng rng = {7};
     double step = LIMIT * 0.95 * 0.05, x = 0;
     (void)at(&s, 0);
@@ -281,7 +321,7 @@ static void evidence(void **state)
 {
     (void)state;
     struct motion_point got[MOTION_TRAIL_MAX + 1];
-    struct straight s = straight(MOTION_OBSERVE);
+    struct straight s = straight(RULE_OBSERVE);
     assert_int_equal(motion_trail(&s.m, s.now, got, ARRAY_LEN(got)), 0);
     (void)at(&s, 0);
     assert_false(drive(&s, 100, 60 * NSEC_PER_S));
@@ -310,7 +350,7 @@ static void anything_is_safe(void **state)
     for (unsigned round = 0; round < 200; round++) {
         struct motion m;
         struct motion_facts f;
-        struct motion_policy p = policy((enum motion_mode)rng_below(&rng, 4));
+        struct motion_policy p = policy((enum rule_mode)rng_below(&rng, 4));
         motion_init(&m, rng_below(&rng, 2));
         p.max_speed = speeds[rng_below(&rng, ARRAY_LEN(speeds))];
         p.teleport = speeds[rng_below(&rng, ARRAY_LEN(speeds))];
@@ -357,7 +397,7 @@ struct car {
 
 static void car_init(struct car *c, const struct impair_profile *link, uint64_t seed)
 {
-    *c = (struct car){.rng = {seed * 77 + 5}, .p = policy(MOTION_ENFORCE), .pace = 0.95};
+    *c = (struct car){.rng = {seed * 77 + 5}, .p = policy(RULE_ENFORCE), .pace = 0.95};
     impair_init(&c->link, link, seed);
     motion_init(&c->m, false);
 }
@@ -550,6 +590,8 @@ int main(void)
         cmocka_unit_test(the_ladder_is_forgiven_step_by_step),
         cmocka_unit_test(staff_is_observed),
         cmocka_unit_test(grace_after_being_moved),
+        cmocka_unit_test(moved_while_its_machine_loads),
+        cmocka_unit_test(without_a_speed_only_teleports),
         cmocka_unit_test(own_speed_and_its_grace),
         cmocka_unit_test(a_stall_then_a_bunch),
         cmocka_unit_test(losses_reordering_and_copies),
