@@ -23,6 +23,8 @@ struct backend;
 struct backend_owner {
     void (*done)(void *ctx, struct now, struct batch *);
     void (*probed)(void *ctx, struct now, int rc, const char *error);
+    /* The database went away while nothing was asked of it; not from within start or probe. */
+    void (*down)(void *ctx, struct now, const char *error);
     void *ctx;
 };
 
@@ -53,7 +55,7 @@ struct backend_kind {
                       struct store_migration_list *, struct buf *why);
 };
 
-extern const struct backend_kind backend_sqlite;
+extern const struct backend_kind backend_sqlite, backend_postgresql, backend_postgres;
 
 /* The kind a url names; NULL with why. */
 const struct backend_kind *backend_find(const char *url, struct buf *why);

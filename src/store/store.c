@@ -105,6 +105,11 @@ static void on_probed(void *ctx, struct now now, int rc, const char *error)
     s->loop->ops->timer_set(s->timer, now.mono + s->probe_after);
 }
 
+static void on_down(void *ctx, struct now now, const char *error)
+{
+    set_down(ctx, now, error);
+}
+
 /* Everything that waits becomes one batch. */
 static void start(struct store *s, struct batch *b)
 {
@@ -236,8 +241,8 @@ int store_create(struct store **ret, struct loop *loop, const struct store_cfg *
     struct store *s = make(loop, cfg);
     if (!s)
         return E_NOMEM;
-    int rc =
-        kind->open(&s->backend, loop, cfg, &(struct backend_owner){on_done, on_probed, s}, why);
+    int rc = kind->open(&s->backend, loop, cfg,
+                        &(struct backend_owner){on_done, on_probed, on_down, s}, why);
     if (rc == 0) {
         rc = open_loop_side(s, why);
         if (rc)
