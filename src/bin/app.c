@@ -1,4 +1,5 @@
 #include "bin/app.h"
+#include "bin/app_audit.h"
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -103,6 +104,7 @@ static int server_open(struct app *a, struct buf *why)
         .metrics = &a->metrics,
         .entropy = &a->entropy,
         .ask = {[ASK_TO_STORE] = store_port(a->store), [ASK_TO_HASH] = hash_port(a->hash)},
+        .audit = a->audit,
         .links_max = links_max(a),
         .handshakes_max = (uint32_t)config_int(a->config, "server.max_handshakes"),
         .handshake_max = (nsec)config_int(a->config, "server.handshake_timeout_s") * NSEC_PER_S,
@@ -165,6 +167,8 @@ static int build(struct app *a, struct buf *why)
     if (rc == 0)
         rc = store_open(a, why);
     if (rc == 0)
+        rc = app_audit_open(a, why);
+    if (rc == 0)
         rc = hash_open(a);
     if (rc == 0)
         rc = app_cert_open(a, why);
@@ -218,9 +222,11 @@ void app_destroy(struct app *a)
             a->loop->ops->timer_close(a->cert_timer);
         admin_destroy(a->admin);
         trim_destroy(a->trim);
+        app_audit_close(a);
         hash_close(a->hash);
         store_close(a->store);
         server_destroy(a->server);
+        app_audit_destroy(a);
         hash_destroy(a->hash);
         store_destroy(a->store);
         cert_destroy(a->cert);

@@ -35,6 +35,9 @@ struct app {
     struct uvloop *uv;
     struct loop *loop; /* uv's */
     struct store *store;
+    struct audit_log *audit;
+    struct spool *audit_spool;
+    struct loop_timer *audit_timer;
     struct hash *hash;
     struct cert *cert;
     struct server *server;

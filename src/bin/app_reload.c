@@ -2,6 +2,7 @@
  * only a restart can change keep their value and are named. */
 #include "base/err.h"
 #include "bin/app.h"
+#include "bin/app_audit.h"
 #include "bin/notify.h"
 #include "bin/rows_tls.h"
 
@@ -93,8 +94,10 @@ void app_reload(struct app *a)
     if (rc) {
         LOG(a->log, &row_failed, LF_SPAN("reason", buf_span(&why)), LF_STR("error", err_name(rc)));
     } else {
-        config_destroy(a->config);
+        struct config *from = a->config;
         a->config = next;
+        app_audit_reloaded(a, from);
+        config_destroy(from);
         spread(a, &why);
         LOG0(a->log, &row_reloaded);
         app_warn(a);

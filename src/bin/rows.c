@@ -1,6 +1,7 @@
 #include "bin/rows.h"
 
 #include "admin/admin.h"
+#include "bin/app_audit.h"
 #include "games/racing/racing.h"
 #include "os/hash.h"
 #include "store/store.h"
@@ -9,6 +10,8 @@ static const struct config_row rows_program[] = {
     {"data.dir", CONFIG_TEXT, "/var/lib/slipgate", 1, 0, NULL, CONFIG_RESTART,
      "Folder of what the server keeps: made certificate, SQLite file. Made with mode 0700 when it "
      "is missing."},
+    {"server.node", CONFIG_TEXT, "main", 1, NODE_MAX, NULL, CONFIG_RESTART,
+     "Name of this process among those that share its database; each needs another."},
     {"server.max_connections", CONFIG_INT, "16384", 16, 1000000, NULL, CONFIG_RESTART,
      "Most stream connections at once, all services together. The limit of open files is raised to "
      "fit."},
@@ -55,6 +58,7 @@ int rows_config(struct config **ret)
         tables[n++] = rows_services[i]->config;
     tables[n++] = TABLE(hash_config);
     tables[n++] = TABLE(store_config);
+    tables[n++] = TABLE(app_audit_config);
     tables[n++] = TABLE(admin_config);
     tables[n++] = TABLE(rows_limits);
     tables[n++] = TABLE(rows_log);
