@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "core/account_desk.h"
+#include "core/account_desk_text.h"
 #include "core/query.h"
 
 enum { STEP_ASKED = 1 }; /* 0: on with the next one */
@@ -66,12 +67,5 @@ int desk_fail(struct desk_job *, int rc, const char *why, const char *mend);
 /* Sends an ask; STEP_ASKED or E_BUSY. */
 MUST_USE int desk_send(struct desk_job *, const struct ask *);
 MUST_USE int desk_query(struct desk_job *, enum query q, const struct value *v, size_t n);
-/* Begins a member of the object being written; with a comma where one is needed. */
-void desk_member(struct buf *out, const char *name);
-void desk_put_text(struct buf *out, const char *name, struct span text);
-void desk_put_int(struct buf *out, const char *name, int64_t v);
-void desk_put_bool(struct buf *out, const char *name, bool v);
-/* An account's row (QUERY_ACCOUNT) as members of an object. */
-void desk_put_account(struct buf *out, const struct value v[QUERY_VALUES]);
 
 #endif

@@ -1,5 +1,6 @@
 /* Accounts as JSON (RFC 8259), for staff, for owners and for scripts. */
-#include "core/account_desk_priv.h"
+#include "core/account_desk_text.h"
+
 #include "wire/json.h"
 
 void desk_member(struct buf *out, const char *name)
