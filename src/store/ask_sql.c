@@ -256,12 +256,14 @@ static int take_account(struct account *a, const struct value *v, size_t n)
     return 0;
 }
 
-/* At least what query_pack makes of them. */
+/* What query_pack makes of them. */
 static size_t row_bytes(const struct value *v, size_t n)
 {
-    size_t bytes = 1 + n * (1 + sizeof(int64_t));
+    size_t bytes = 1 + n;
     for (size_t i = 0; i < n; i++)
-        bytes += v[i].type == VALUE_TEXT ? v[i].u.text.n : 0;
+        bytes += v[i].type == VALUE_TEXT  ? sizeof(uint32_t) + v[i].u.text.n
+                 : v[i].type == VALUE_INT ? sizeof(int64_t)
+                                          : 0;
     return bytes;
 }
 
@@ -277,7 +279,7 @@ static int take_query(struct entry *e, const struct value *v, size_t n)
         n = 0;
     else if (n > QUERY_VALUES || query_check(columns, v, n))
         return E_STORE;
-    size_t bytes = row_bytes(v, n);
+    size_t bytes = row_bytes(v, n), before = e->rows.n;
     if (bytes > e->rows.max - e->rows.n)
         return E_LIMIT;
     if (e->rows_room && bytes > *e->rows_room)
@@ -285,6 +287,7 @@ static int take_query(struct entry *e, const struct value *v, size_t n)
     query_pack(&e->rows, v, n);
     if (e->rows.failed)
         return E_STORE;
+    CHECK(e->rows.n == before + bytes);
     if (e->rows_room)
         *e->rows_room -= bytes;
     e->rows_n++;

@@ -58,9 +58,9 @@ _Static_assert(QUERY_ROWS_MAX == 1000, "as in the texts above");
     " target, details, prev, hash"
 
 /* Removes what is over, a ceiling's worth at a time. */
-#define PURGE(table, key, over)                                                                    \
-    WRITE("1", "DELETE FROM " table " WHERE " key " IN (SELECT " key " FROM " table " WHERE " over \
-               " LIMIT " PURGED_ONCE ") RETURNING 1")
+#define PURGE(table, key, over)                                                       \
+    WRITE("1", "DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM " table \
+               " WHERE " over " LIMIT " PURGED_ONCE ") RETURNING 1")
 
 #define SET(column) WRITE("21", "UPDATE account SET " column " = $1 WHERE id = $2 RETURNING id")
 
@@ -153,7 +153,7 @@ const struct sql_statement ask_statements[ASK_STATEMENTS_N] = {
     ONE(QUERY_KNOWN_ADDRESSES,
         READ("1", "SELECT address, seen_ms FROM known_address WHERE account = $1"
                   " ORDER BY seen_ms DESC, address" ALL)),
-    ONE(QUERY_KNOWN_ADDRESS_PURGE, PURGE("known_address", "(account, address)", "seen_ms < $1")),
+    ONE(QUERY_KNOWN_ADDRESS_PURGE, PURGE("known_address", "account, address", "seen_ms < $1")),
 
     /* ---- resume tokens */
     TWO(QUERY_TOKEN_PUT,
