@@ -84,6 +84,35 @@ bool addr_limit_take(struct addr_limit *l, const struct addr *a, const struct ra
     return hmap_put(&l->full_at, key, b.full_at) == 0;
 }
 
+void addr_count_init(struct addr_count *c, const uint64_t seed[2], uint32_t max)
+{
+    hmap_init(&c->n, 16, seed, max);
+}
+
+void addr_count_fini(struct addr_count *c)
+{
+    hmap_fini(&c->n);
+}
+
+bool addr_count_take(struct addr_count *c, const struct addr *a, uint32_t most)
+{
+    uint8_t key[16];
+    uint64_t n = 0;
+    addr_limit_key(a, key);
+    (void)hmap_get(&c->n, key, &n);
+    return n < most && hmap_put(&c->n, key, n + 1) == 0;
+}
+
+void addr_count_give(struct addr_count *c, const struct addr *a)
+{
+    uint8_t key[16];
+    uint64_t n = 0;
+    addr_limit_key(a, key);
+    (void)hmap_get(&c->n, key, &n);
+    if (n <= 1 || hmap_put(&c->n, key, n - 1) != 0)
+        (void)hmap_del(&c->n, key);
+}
+
 static bool is_word(struct span w, const char *word)
 {
     return span_eq(w, span_str(word));

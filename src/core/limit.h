@@ -41,6 +41,18 @@ void addr_limit_sweep(struct addr_limit *l, nsec now);
 /* The key under which an address is counted: IPv4 whole, IPv6 its /64. */
 void addr_limit_key(const struct addr *a, uint8_t key[16]);
 
+/* How much of something each address has at once. */
+struct addr_count {
+    struct hmap n; /* by address prefix */
+};
+
+void addr_count_init(struct addr_count *c, const uint64_t seed[2], uint32_t max);
+void addr_count_fini(struct addr_count *c);
+/* False when it has `most` already, or there is no room to count it. */
+MUST_USE bool addr_count_take(struct addr_count *c, const struct addr *a, uint32_t most);
+/* Takes back what was taken. */
+void addr_count_give(struct addr_count *c, const struct addr *a);
+
 #define EXEMPT_NETS_MAX 32u
 
 /* Sources that per-address limits spare: "loopback", "private", addresses and CIDR networks. */

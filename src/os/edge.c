@@ -12,14 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BACKLOG      4096 /* the kernel cuts it to net.core.somaxconn */
-#define ACCEPTS      32u  /* in one go, before other descriptors have their turn */
-#define HOLD         (50 * NSEC_PER_MS)
-#define CROWD_AGE    (2 * NSEC_PER_S) /* a handshake this old may have to make room */
-#define REFUSED_LOGS 5u               /* records a second */
-#define PATH_BYTES   4096u
+#define BACKLOG    4096 /* the kernel cuts it to net.core.somaxconn */
+#define ACCEPTS    32u  /* in one go, before other descriptors have their turn */
+#define HOLD       (50 * NSEC_PER_MS)
+#define CROWD_AGE  (2 * NSEC_PER_S) /* a handshake this old may have to make room */
+#define PATH_BYTES 4096u
 
-static const struct log_row log_refused = {LOG_INFO, "edge.refused", "connection refused"};
 static const struct log_row log_accept = {LOG_WARN, "edge.accept_failed",
                                           "connections cannot be accepted"};
 
@@ -147,52 +145,6 @@ void edge_close(struct listener *l)
     l->port = 0;
 }
 
-/* --- links of one address -----------------------------------------------------------------------
- */
-
-struct addr_key {
-    uint8_t bytes[ADDR_KEY_BYTES];
-};
-
-static struct addr_key key_of(const struct bound *b, const struct addr *a)
-{
-    struct addr_key k;
-    memcpy(k.bytes, &b->id, 2);
-    addr_limit_key(a, k.bytes + 2);
-    return k;
-}
-
-/* False past the limit; *counted: edge_forget_addr has to take it back. */
-static bool count_addr(struct listener *l, const struct addr *a, bool *counted)
-{
-    struct server *s = l->b->s;
-    *counted = false;
-    if (l->spec.links_per_addr == 0 || exempt_has(&s->cfg.exempt, a))
-        return true;
-    struct addr_key k = key_of(l->b, a);
-    uint64_t n = 0;
-    (void)hmap_get(&s->per_addr, k.bytes, &n);
-    if (n >= l->spec.links_per_addr || hmap_put(&s->per_addr, k.bytes, n + 1) != 0)
-        return false;
-    *counted = true;
-    return true;
-}
-
-static void uncount_addr(struct bound *b, const struct addr *a)
-{
-    struct addr_key k = key_of(b, a);
-    uint64_t n = 0;
-    (void)hmap_get(&b->s->per_addr, k.bytes, &n);
-    if (n <= 1 || hmap_put(&b->s->per_addr, k.bytes, n - 1) != 0)
-        (void)hmap_del(&b->s->per_addr, k.bytes);
-}
-
-void edge_forget_addr(const struct link *l)
-{
-    if (l->counted)
-        uncount_addr(l->from->b, &l->peer);
-}
-
 /* --- accepting ----------------------------------------------------------------------------------
  */
 
@@ -218,17 +170,6 @@ void edge_on_retry(void *ctx, struct now now)
     (void)now;
     s->held = false;
     watch_all(s, LOOP_READ);
-}
-
-static void refuse(struct listener *l, const struct addr *a, struct now now, enum server_row row,
-                   const char *reason)
-{
-    struct server *s = l->b->s;
-    uint64_t left_out;
-    rows_add(&s->rows, row, 1);
-    if (log_gate_pass(&s->gate_refused, now.mono, REFUSED_LOGS, &left_out))
-        LOG(s->log, &log_refused, LF_STR("service", l->b->ops->name), LF_ADDR("peer", a),
-            LF_STR("reason", reason), LF_UINT("left_out", left_out));
 }
 
 /* No descriptors left: connections that stay in the backlog would wake the loop for ever, so one is
@@ -284,18 +225,18 @@ static bool handshake_room(struct server *s, struct now now)
 static void take(struct listener *l, int fd, const struct addr *peer, struct now now)
 {
     struct server *s = l->b->s;
-    bool counted = false;
+    struct admission counted = {0};
+    bool proxied = exempt_has(&s->cfg.proxies, peer);
     rows_add(&s->rows, ROW_ACCEPTED, 1);
-    if (l->spec.kind == LISTEN_TLS && s->handshakes_n >= s->cfg.handshakes_max)
+    if (s->handshakes_n >= s->cfg.handshakes_max && (proxied || l->spec.kind == LISTEN_TLS))
         link_drop_handshake(oldest_handshake(s), now, HANDSHAKE_CROWDED);
     if (s->links.live >= s->cfg.links_max) {
-        refuse(l, peer, now, ROW_REFUSED_FULL, "full");
-    } else if (!count_addr(l, peer, &counted)) {
-        refuse(l, peer, now, ROW_REFUSED_ADDRESS, "too many from its address");
-    } else if (link_adopt(l, fd, peer, now, counted) != 0) {
-        refuse(l, peer, now, ROW_REFUSED_MEMORY, "out of memory");
-        if (counted)
-            uncount_addr(l->b, peer);
+        door_refuse(l, peer, now, ROW_REFUSED_FULL, "full");
+    } else if (!proxied && !door_admit(l, peer, now, &counted)) {
+        /* told already */
+    } else if (link_adopt(l, fd, peer, now, proxied ? NULL : &counted) != 0) {
+        door_refuse(l, peer, now, ROW_REFUSED_MEMORY, "out of memory");
+        door_forget(l->b, peer, &counted);
         return; /* link_adopt closed it */
     } else {
         return;

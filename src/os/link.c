@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "wire/proxy.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -206,10 +207,11 @@ void link_release(struct link *l, bool reset)
         s->handshakes_n--;
     else
         s->closing_n--;
-    edge_forget_addr(l);
+    door_forget(l->from->b, &l->peer, &l->counted);
     s->loop->ops->unwatch(l->watch);
     close_socket(l, reset);
     tls_destroy(l->tls);
+    mem_free(l->header);
     buf_fini_secret(&l->in);
     buf_fini_secret(&l->text);
     buf_fini_secret(&l->out);
@@ -313,7 +315,7 @@ static bool decrypt(struct link *l, struct span in)
     struct server *s = l->s;
     if (!l->tls) {
         CHECK(buf_append_span(&s->clear, in) == 0);
-        mem_wipe(s->rx, in.n);
+        mem_wipe(s->rx, (size_t)(in.p - s->rx) + in.n);
         return true;
     }
     int rc = tls_read(l->tls, &in, &s->clear, &s->wire);
@@ -352,6 +354,7 @@ static void become_open(struct link *l, struct now now)
     struct server *s = l->s;
     struct bound *b = l->from->b;
     set_state(l, LINK_OPEN, now);
+    door_forget_handshake(s, &l->peer, &l->counted);
     l->opened = now.mono;
     if (l->tls)
         rows_add(&s->rows, ROW_HANDSHAKE_OK, 1);
@@ -381,6 +384,10 @@ static void log_failed(struct link *l, struct now now, enum handshake_end end)
 
 void link_drop_handshake(struct link *l, struct now now, enum handshake_end end)
 {
+    if (l->header) {
+        door_drop_header(l, now, "no whole PROXY header");
+        return;
+    }
     rows_add(&l->s->rows, ROW_HANDSHAKE_FAILED + end, 1);
     log_failed(l, now, end);
     if (end != HANDSHAKE_FAILED || l->ended || l->dead) {
@@ -391,6 +398,7 @@ void link_drop_handshake(struct link *l, struct now now, enum handshake_end end)
     tls_destroy(l->tls);
     l->tls = NULL;
     l->said_bye = true;
+    door_forget_handshake(l->s, &l->peer, &l->counted);
     set_state(l, LINK_CLOSING, now);
     drive_closing(l);
 }
@@ -415,6 +423,35 @@ static void handshake_bytes(struct link *l, struct span in, struct now now)
     become_open(l, now);
     if (l->state == LINK_OPEN)
         open_bytes(l, in, now);
+}
+
+/* What comes before a link is open: the header of a proxy, then the handshake. */
+static void early_bytes(struct link *l, struct span in, struct now now)
+{
+    if (l->header) {
+        enum door_step step = door_header(l, &in, now);
+        if (step == DOOR_MORE)
+            watch_what_matters(l);
+        if (step != DOOR_DONE)
+            return;
+        if (!l->tls)
+            become_open(l, now);
+    }
+    if (in.n == 0)
+        watch_what_matters(l);
+    else if (l->state == LINK_HANDSHAKE)
+        handshake_bytes(l, in, now);
+    else if (l->state == LINK_OPEN)
+        open_bytes(l, in, now);
+}
+
+/* Nobody said anything: a proxy that only looked whether somebody listens. */
+static void early_end(struct link *l, struct now now)
+{
+    if (l->header && l->header->n == 0 && !l->dead)
+        link_release(l, false);
+    else
+        link_drop_handshake(l, now, HANDSHAKE_FAILED);
 }
 
 /* Handshakes are the dearest thing a stranger can ask for, so each turn of the loop does a few, and
@@ -447,9 +484,9 @@ static void on_readable(struct link *l, struct now now)
     l->dead = l->dead || r < 0;
     if (l->state == LINK_HANDSHAKE) {
         if (r <= 0)
-            link_drop_handshake(l, now, HANDSHAKE_FAILED);
+            early_end(l, now);
         else
-            handshake_bytes(l, span_of(s->rx, (size_t)r), now);
+            early_bytes(l, span_of(s->rx, (size_t)r), now);
         return;
     }
     if (r > 0)
@@ -576,7 +613,8 @@ static void set_socket(struct link *l)
     (void)setsockopt(l->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent, sizeof notsent);
 }
 
-int link_adopt(struct listener *from, int fd, const struct addr *peer, struct now now, bool counted)
+int link_adopt(struct listener *from, int fd, const struct addr *peer, struct now now,
+               const struct admission *counted)
 {
     struct server *s = from->b->s;
     struct ref ref;
@@ -599,17 +637,21 @@ int link_adopt(struct listener *from, int fd, const struct addr *peer, struct no
     buf_init(&l->text, l->out_max);
     buf_init(&l->out, WIRE_BYTES);
     int rc = from->spec.kind == LISTEN_TLS ? tls_create(&l->tls, s->tls_port, s->tls) : 0;
+    if (!rc && !counted && !(l->header = mem_zalloc(1, sizeof *l->header)))
+        rc = E_NOMEM;
     if (!rc)
         rc = s->loop->ops->watch(s->loop, fd, LOOP_READ, on_event, l, &l->watch);
     if (rc) {
         tls_destroy(l->tls);
+        mem_free(l->header);
         (void)close(fd);
         slots_del(&s->links, ref);
         return rc;
     }
-    l->counted = counted;
+    if (counted)
+        l->counted = *counted;
     set_socket(l);
-    if (l->tls)
+    if (l->tls || l->header)
         set_state(l, LINK_HANDSHAKE, now);
     else
         become_open(l, now);

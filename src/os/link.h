@@ -12,9 +12,16 @@
 #include "os/tls.h"
 
 struct listener;
+struct proxy_reader;
 struct server;
 
 enum link_state { LINK_HANDSHAKE, LINK_OPEN, LINK_ENDING, LINK_CLOSING };
+
+/* What a link is counted in. */
+struct admission {
+    bool link;      /* of its address, server.per_addr */
+    bool handshake; /* server.handshaking */
+};
 
 struct link {
     struct link_ref ref;
@@ -22,17 +29,18 @@ struct link {
     struct listener *from;
     int fd;
     struct loop_watch *watch;
-    struct tls *tls; /* NULL: plaintext listener, or its end was sent */
-    uint8_t state;   /* enum link_state */
-    uint8_t why;     /* enum close_why, from ENDING on */
-    bool paused;     /* by the service */
-    bool held;       /* its turn waits until the peer has read more */
-    bool ended;      /* the peer will send no more */
-    bool dead;       /* the socket or the session is of no use: nothing more is sent */
-    bool said_bye;   /* close_notify is in out */
-    bool shut;       /* our direction is closed */
-    bool counted;    /* in per_addr */
-    bool heard;      /* the peer sent something */
+    struct tls *tls;             /* NULL: plaintext listener, or its end was sent */
+    struct proxy_reader *header; /* being read (state HANDSHAKE); peer is the proxy until then */
+    struct admission counted;
+    uint8_t state; /* enum link_state */
+    uint8_t why;   /* enum close_why, from ENDING on */
+    bool paused;   /* by the service */
+    bool held;     /* its turn waits until the peer has read more */
+    bool ended;    /* the peer will send no more */
+    bool dead;     /* the socket or the session is of no use: nothing more is sent */
+    bool said_bye; /* close_notify is in out */
+    bool shut;     /* our direction is closed */
+    bool heard;    /* the peer sent something */
     struct addr peer, local;
     size_t in_max, out_max; /* of the listener when the link began */
     struct buf in;          /* plaintext the service has not consumed */
@@ -46,10 +54,11 @@ struct link {
     struct list age, dirty, ready;
 };
 
-/* Takes the socket over: 0, or E_NOMEM, E_IO, E_CRYPTO, and then it was closed. A link of a
- * plaintext listener is open at once. */
+/* Takes the socket over: 0, or E_NOMEM, E_IO, E_CRYPTO, and then it was closed. counted NULL: peer
+ * is a trusted proxy, whose header comes first. Otherwise a link of a plaintext listener is open at
+ * once. */
 int link_adopt(struct listener *from, int fd, const struct addr *peer, struct now now,
-               bool counted);
+               const struct admission *counted);
 
 /* The host's calls; they only queue. */
 int link_send(struct link *l, struct span bytes);

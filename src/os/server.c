@@ -477,6 +477,7 @@ int server_create(struct server **ret, const struct server_cfg *cfg)
     entropy_get(cfg->entropy, seed, sizeof seed);
     slots_init(&s->links, sizeof(struct link), s->cfg.links_max);
     hmap_init(&s->per_addr, ADDR_KEY_BYTES, seed, s->cfg.links_max);
+    addr_count_init(&s->handshaking, seed, s->cfg.links_max);
     list_init(&s->handshakes);
     list_init(&s->stalled);
     list_init(&s->closing);
@@ -515,6 +516,7 @@ void server_destroy(struct server *s)
         (void)close(s->reserve);
     slots_fini(&s->links);
     hmap_fini(&s->per_addr);
+    addr_count_fini(&s->handshaking);
     mem_free_secret(s->rx, s->rx ? RX_BYTES : 0);
     buf_fini_secret(&s->clear);
     buf_fini_secret(&s->wire);
@@ -535,6 +537,16 @@ void server_set_tls(struct server *s, SSL_CTX *tls)
 void server_set_exempt(struct server *s, const struct exempt *exempt)
 {
     s->cfg.exempt = *exempt;
+}
+
+void server_set_proxies(struct server *s, const struct exempt *proxies)
+{
+    s->cfg.proxies = *proxies;
+}
+
+void server_set_handshakes_per_addr(struct server *s, uint32_t n)
+{
+    s->cfg.handshakes_per_addr = n;
 }
 
 /* The ceilings of listeners that are still the same. */
@@ -563,6 +575,8 @@ void server_notice(struct server *s, const struct notice *notice)
         b->ops->on_notice(b->svc, now, notice);
         server_leave(b);
     }
+    if (notice->kind == NOTICE_BAN)
+        door_ban(s, notice->u.ban, now); /* behind the services, which say goodbye */
     server_settle(s, now);
 }
 

@@ -30,13 +30,16 @@ struct server_cfg {
     struct entropy *entropy;
     struct ask_port *ask[ASK_TO_N]; /* NULL: every ask to it is refused with E_BUSY */
     struct audit_log *audit;        /* NULL: none is kept */
-    struct ban_desk *bans;          /* NULL: nobody is banned */
-    SSL_CTX *tls;              /* for new handshakes; a reference is taken. NULL until set_tls */
-    struct exempt exempt;      /* spared by links_per_addr */
-    uint32_t links_max;        /* default 16384 */
-    uint32_t handshakes_max;   /* at once; default 1024 */
-    nsec handshake_max;        /* default 10 s */
-    nsec linger_max;           /* to send the rest after a close; default 5 s */
+    struct ban_desk *bans;          /* NULL: nobody is banned. Addresses in it are refused when they
+                                       connect, and their links end when they come into it */
+    SSL_CTX *tls;                 /* for new handshakes; a reference is taken. NULL until set_tls */
+    struct exempt exempt;         /* spared by links_per_addr and handshakes_per_addr */
+    struct exempt proxies;        /* connections from there begin with a PROXY header; see below */
+    uint32_t handshakes_per_addr; /* of one address at once; 0: no limit */
+    uint32_t links_max;           /* default 16384 */
+    uint32_t handshakes_max;      /* at once; default 1024 */
+    nsec handshake_max;           /* default 10 s */
+    nsec linger_max;              /* to send the rest after a close; default 5 s */
     nsec stall_max;            /* for a peer that is behind to read anything at all; default 10 s */
     uint32_t udp_buffer_bytes; /* asked of the kernel for each direction; default 4 MiB */
     struct egress_cfg egress;  /* of each service; zeroed members: see there */
@@ -60,7 +63,14 @@ MUST_USE int server_add(struct server *, const struct service_ops *, const struc
 void server_set_tls(struct server *, SSL_CTX *);
 /* Replaces the sources spared by per-address limits. */
 void server_set_exempt(struct server *, const struct exempt *);
-/* To every service. With NOTICE_CONFIG the ceilings of the listeners (in_max, out_max,
+/* Replaces the trusted proxies, for new connections. What such a proxy connects must begin with a
+ * PROXY header of version 2 (wire/proxy.h) and have it whole within handshake_max, else it is
+ * refused; from then on the link is the client's that the header names, for limits, bans and the
+ * service. From nobody else is a header taken. Datagrams come from where they come. */
+void server_set_proxies(struct server *, const struct exempt *);
+void server_set_handshakes_per_addr(struct server *, uint32_t);
+/* To every service. NOTICE_BAN of addresses ends also the links that no session is on. With
+ * NOTICE_CONFIG the ceilings of the listeners (in_max, out_max,
  * links_per_addr) follow the new configuration too; addresses and ports need a restart. */
 void server_notice(struct server *, const struct notice *);
 

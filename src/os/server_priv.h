@@ -70,6 +70,7 @@ struct server {
 
     struct slots links;
     struct hmap per_addr;                     /* links by service and address */
+    struct addr_count handshaking;            /* links in a handshake by address */
     struct list handshakes, stalled, closing; /* oldest first; each has one age limit */
     uint32_t handshakes_n, open_n, closing_n;
     uint32_t links_peak;
@@ -117,8 +118,27 @@ void edge_close(struct listener *l);
 /* No accepting for a little while. */
 void edge_hold(struct server *s, struct now now);
 void edge_on_retry(void *ctx, struct now now);
-void edge_forget_addr(const struct link *l);
 struct addr edge_local_addr(int fd);
+
+/* --- door.c: who may come --------------------------------------------------------------------
+ */
+
+/* Whether the listener may have one more link of that address, which is counted then; otherwise
+ * the refusal is. */
+bool door_admit(struct listener *l, const struct addr *peer, struct now now, struct admission *ret);
+/* Takes back what was counted. */
+void door_forget(struct bound *b, const struct addr *peer, struct admission *);
+void door_forget_handshake(struct server *s, const struct addr *peer, struct admission *);
+void door_refuse(struct listener *l, const struct addr *peer, struct now now, enum server_row row,
+                 const char *reason);
+/* Reads on in the header of a trusted proxy; *in becomes what is behind it. DOOR_GONE: the link
+ * was released. */
+enum door_step { DOOR_MORE, DOOR_DONE, DOOR_GONE };
+enum door_step door_header(struct link *l, struct span *in, struct now now);
+/* Gives up waiting for one. */
+void door_drop_header(struct link *l, struct now now, const char *reason);
+/* Ends the links of a banned address. */
+void door_ban(struct server *s, const struct ban *, struct now now);
 
 /* --- link.c: see link.h ----------------------------------------------------------------------- */
 

@@ -12,6 +12,12 @@ const struct metric_row server_rows[SERVER_ROWS] = {
     [ROW_REFUSED_DESCRIPTORS] = {"slipgate_links_refused_total", "reason=\"descriptors\"", COUNTER,
                                  NULL},
     [ROW_REFUSED_MEMORY] = {"slipgate_links_refused_total", "reason=\"memory\"", COUNTER, NULL},
+    [ROW_REFUSED_BANNED] = {"slipgate_links_refused_total", "reason=\"banned\"", COUNTER, NULL},
+    [ROW_REFUSED_HANDSHAKES] = {"slipgate_links_refused_total", "reason=\"handshakes\"", COUNTER,
+                                NULL},
+    [ROW_REFUSED_PROXY] = {"slipgate_links_refused_total", "reason=\"proxy\"", COUNTER, NULL},
+    [ROW_PROXY_CHECKS] = {"slipgate_proxy_checks_total", "", COUNTER,
+                          "Connections that a trusted proxy made for itself, to see who is up."},
 
     [ROW_HANDSHAKE_OK] = {"slipgate_tls_handshakes_total", "result=\"ok\"", COUNTER,
                           "TLS handshakes that ended, by how."},

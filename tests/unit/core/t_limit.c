@@ -316,6 +316,31 @@ static void the_number_of_networks_is_limited(void **state)
     buf_fini(&why);
 }
 
+static void how_much_at_once(void **state)
+{
+    (void)state;
+    struct addr_count c;
+    struct addr a = addr("203.0.113.1"), b = addr("203.0.113.2");
+    addr_count_init(&c, seed, 2);
+    assert_false(addr_count_take(&c, &a, 0));
+    assert_true(addr_count_take(&c, &a, 2));
+    assert_true(addr_count_take(&c, &a, 2));
+    assert_false(addr_count_take(&c, &a, 2));
+    assert_true(addr_count_take(&c, &a, 3)); /* the limit was raised */
+    assert_true(addr_count_take(&c, &b, 1));
+    struct addr six = addr("2001:db8::1"), same = addr("2001:db8::ffff:1");
+    assert_false(addr_count_take(&c, &six, 1)); /* no room to count it */
+    addr_count_give(&c, &b);
+    addr_count_give(&c, &b); /* once too often is nobody's harm */
+    assert_true(addr_count_take(&c, &six, 1));
+    assert_false(addr_count_take(&c, &same, 1)); /* its /64 */
+    for (unsigned i = 0; i < 3; i++)
+        addr_count_give(&c, &a);
+    addr_count_give(&c, &same);
+    assert_int_equal(c.n.live, 0);
+    addr_count_fini(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_full_table_refuses_strangers_until_swept),
         cmocka_unit_test(memory_goes_back_after_a_flood),
         cmocka_unit_test(short_memory_refuses),
+        cmocka_unit_test(how_much_at_once),
         cmocka_unit_test(who_is_spared),
         cmocka_unit_test(bad_words_are_named),
         cmocka_unit_test(the_number_of_networks_is_limited),
