@@ -131,6 +131,90 @@ static void a_file_of_version_1_is_brought_up_to_date_and_keeps_its_accounts(voi
                                  "CREATE INDEX account_name_fold ON account (name_fold);"));
 }
 
+/* And one of version 2, the last before accounts had anything but a password. */
+static const char version_2[] = "CREATE TABLE store_probe (n BIGINT NOT NULL);"
+                                "INSERT INTO store_probe (n) VALUES (0);"
+                                "INSERT INTO schema_version VALUES (2, 'probe', 2);"
+                                "INSERT INTO account VALUES (7, 'ole', 'ole', 'x', 8, 30, NULL);";
+
+static void a_file_of_version_2_keeps_its_accounts_as_players(void **state)
+{
+    struct fixture *f = *state;
+    struct ask find = {ASK_ACCOUNT_FIND, {.find = {.id = 7}}};
+    assert_int_equal(sql_script(f->db, version_1), 0);
+    assert_int_equal(sql_script(f->db, version_2), 0);
+    assert_int_equal(run(f, store_migrations, store_migrations_n), 0);
+    assert_int_equal(f->from, 2);
+    struct answer a = answer_of(f, &find);
+    assert_int_equal(a.rc, 0);
+    assert_string_equal(a.u.account.name, "ole");
+    assert_int_equal(a.u.account.password_min, 8);
+    assert_int_equal(a.u.account.level, LEVEL_PLAYER);
+    assert_false(a.u.account.suspended || a.u.account.muted || a.u.account.second_factor);
+    assert_int_equal(ask(f, "SELECT count(*) FROM account WHERE email IS NULL AND faction = 0"), 2);
+    /* What hangs on an account goes with it; references are minded. */
+    assert_int_equal(sql_script(f->db, "INSERT INTO otp VALUES (7, 's', 0);"
+                                       "DELETE FROM account WHERE id = 7"),
+                     0);
+    assert_int_equal(ask(f, "SELECT count(*) FROM otp"), 0);
+    assert_int_equal(sql_script(f->db, "INSERT INTO otp VALUES (7, 's', 0)"), E_REFUSED);
+}
+
+static void words_of_the_database_are_put_in(void **state)
+{
+    struct fixture *f = *state;
+    static const struct migration m[] = {{"x", "CREATE TABLE x (id {id}, t TEXT);"}};
+    const struct sql_ops *before = f->db->ops;
+    struct sql_ops ops = *before;
+    ops.text_column = "TEXT COLLATE NOCASE";
+    f->db->ops = &ops;
+    assert_int_equal(run(f, m, 1), 0);
+    f->db->ops = before;
+    assert_int_equal(sql_script(f->db, "INSERT INTO x (t) VALUES ('A')"), 0);
+    assert_int_equal(ask(f, "SELECT count(*) FROM x WHERE t = 'a' AND id = 1"), 1);
+}
+
+static struct store_migration_list list;
+
+static void what_is_known_and_what_is_there_are_listed(void **state)
+{
+    struct fixture *f = *state;
+    size_t n = store_migrations_n;
+    assert_int_equal(migrate_list(NULL, store_migrations, n, &list, &f->why), 0);
+    assert_int_equal(list.n, n);
+    assert_int_equal(migrate_list(f->db, store_migrations, n, &list, &f->why), 0);
+    assert_int_equal(list.n, n);
+    assert_false(list.v[0].applied);
+    assert_int_equal(run(f, store_migrations, 2), 0);
+    assert_int_equal(migrate_list(f->db, store_migrations, n, &list, &f->why), 0);
+    assert_int_equal(list.n, n);
+    assert_true(list.v[1].applied && list.v[1].known && !list.v[2].applied);
+    assert_string_equal(list.v[1].name, "probe");
+    assert_int_equal(list.v[1].applied_ms, 1234);
+    /* From a newer program. */
+    assert_int_equal(sql_script(f->db, "INSERT INTO schema_version VALUES (4711, 'future', 9)"), 0);
+    assert_int_equal(migrate_list(f->db, store_migrations, n, &list, &f->why), 0);
+    assert_int_equal(list.n, n + 1);
+    assert_true(list.v[n].applied && !list.v[n].known);
+    assert_string_equal(list.v[n].name, "future");
+}
+
+static void more_versions_than_fit_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    char text[256];
+    assert_int_equal(run(f, store_migrations, 2), 0);
+    (void)snprintf(text, sizeof text,
+                   "WITH RECURSIVE c(x) AS (SELECT 1001 UNION ALL SELECT x + 1 FROM c LIMIT %u)"
+                   " INSERT INTO schema_version SELECT x, 'x', 1 FROM c",
+                   STORE_MIGRATIONS_MAX - 2);
+    assert_int_equal(sql_script(f->db, text), 0);
+    assert_int_equal(migrate_list(f->db, store_migrations, 2, &list, &f->why), 0);
+    assert_int_equal(list.n, STORE_MIGRATIONS_MAX);
+    assert_int_equal(sql_script(f->db, "INSERT INTO schema_version VALUES (9999, 'x', 1)"), 0);
+    assert_int_equal(migrate_list(f->db, store_migrations, 2, &list, &f->why), E_LIMIT);
+}
+
 static void a_migration_that_fails_leaves_the_one_before(void **state)
 {
     struct fixture *f = *state;
@@ -181,6 +265,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(an_empty_database_gets_all_once),
         T(a_file_of_version_1_is_brought_up_to_date_and_keeps_its_accounts),
+        T(a_file_of_version_2_keeps_its_accounts_as_players),
+        T(words_of_the_database_are_put_in),
+        T(what_is_known_and_what_is_there_are_listed),
+        T(more_versions_than_fit_are_refused),
         T(a_migration_that_fails_leaves_the_one_before),
         T(a_database_from_the_future_is_refused_untouched),
         T(ids_are_never_used_twice),
