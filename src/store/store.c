@@ -12,8 +12,9 @@
 #define PROBE_MAX       (30 * NSEC_PER_S)
 
 const struct config_row store_config[1] = {
-    {"store.url", CONFIG_TEXT, "sqlite:", 1, 0, NULL, CONFIG_RESTART,
-     "Where accounts are kept: sqlite:PATH, or sqlite: alone for slipgate.db in data.dir."},
+    {"store.url", CONFIG_SECRET, "sqlite:", 1, 0, NULL, CONFIG_RESTART,
+     "Where accounts are kept: sqlite:PATH, sqlite: alone for slipgate.db in data.dir, or"
+     " postgresql://USER:PASSWORD@HOST:PORT/DATABASE."},
 };
 
 enum { M_UP, M_QUEUE, M_ANSWERED, M_FAILED, M_REFUSED, M_READS, M_WRITES, METRICS_N };

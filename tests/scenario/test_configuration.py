@@ -184,7 +184,8 @@ def test_effective_prints_what_was_set():
     assert printed_value(result, "racing.room_size") == "9"
 
 
-@pytest.mark.parametrize("setting", ["store.url=postgresql://localhost/slipgate", "store.url=sqlite:accounts/",
+@pytest.mark.parametrize("setting", ["store.url=mysql://localhost/slipgate",
+                                     "store.url=postgresql://u:p@ss/w@x:y/d", "store.url=sqlite:accounts/",
                                      "limits.exempt=privat", "racing.extra_port=443", "tls.key=key.pem"])
 def test_what_serve_would_refuse_fails_the_check(setting):
     result = run("config", "check", "--set", setting)

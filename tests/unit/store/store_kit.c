@@ -25,6 +25,25 @@ static void remember(struct log *log, const struct log_row *row, const struct lo
     }
 }
 
+static struct pg_cluster cluster;
+
+static void destroy_cluster(void)
+{
+    if (cluster.dir[0])
+        pg_cluster_destroy(&cluster);
+}
+
+struct pg_cluster *kit_cluster(void)
+{
+    if (!getenv("KIT_POSTGRES"))
+        return NULL;
+    if (!cluster.dir[0]) {
+        pg_cluster_create(&cluster, false);
+        CHECK(atexit(destroy_cluster) == 0);
+    }
+    return &cluster;
+}
+
 void kit_open(struct kit *k)
 {
     *k = (struct kit){.log = {LOG_DEBUG, remember}};
@@ -35,7 +54,10 @@ void kit_open(struct kit *k)
     (void)snprintf(k->dir, sizeof k->dir, "/tmp/slipgate-store-XXXXXX");
     CHECK(mkdtemp(k->dir));
     (void)snprintf(k->path, sizeof k->path, "%s/test.db", k->dir);
-    (void)snprintf(k->url, sizeof k->url, "sqlite:%s", k->path);
+    if (kit_cluster())
+        pg_cluster_schema(kit_cluster(), k->url);
+    else
+        (void)snprintf(k->url, sizeof k->url, "sqlite:%s", k->path);
     k->cfg = (struct store_cfg){.url = k->url, .log = &k->log, .metrics = &k->metrics};
 }
 

@@ -7,6 +7,7 @@
 #include "base/metric.h"
 #include "core/ask.h"
 #include "os/uvloop.h"
+#include "pg_cluster.h"
 #include "store/store.h"
 
 struct kit {
@@ -16,12 +17,13 @@ struct kit {
     struct log log;
     char logged[4096]; /* ids of what was logged, each between spaces */
     struct buf why;
-    char dir[64], path[96], url[112];
+    char dir[64], path[96], url[PG_URL_MAX];
     struct store_cfg cfg;
     struct store *store;
 };
 
-/* A loop and an empty folder; no store yet. */
+/* A loop and an empty folder; no store yet. Where KIT_POSTGRES is set in the environment the url is
+ * a schema in a PostgreSQL of this program, started with the first kit. */
 void kit_open(struct kit *);
 void kit_close(struct kit *); /* closes the store too; removes the folder */
 
@@ -30,6 +32,8 @@ int kit_start(struct kit *);
 void kit_stop(struct kit *);
 const char *kit_why(struct kit *); /* what store_create said */
 size_t kit_logged(const struct kit *, const char *id);
+/* The PostgreSQL of this program; NULL where it runs on SQLite. */
+struct pg_cluster *kit_cluster(void);
 int64_t kit_metric(const struct kit *, const char *name_and_labels);
 
 /* Runs the loop until *n is 0, or until cond says so: false when that did not happen within s

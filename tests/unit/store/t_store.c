@@ -149,6 +149,8 @@ static int64_t look(struct kit *k, const char *sql)
 {
     sqlite3 *db;
     sqlite3_stmt *st;
+    if (kit_cluster())
+        return pg_cluster_sql(kit_cluster(), k->url, sql);
     assert_int_equal(sqlite3_open_v2(k->path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
     int code = sqlite3_step(st);
@@ -379,7 +381,7 @@ static void the_url_is_checked(void **state)
 {
     struct kit *k = *state;
     kit_stop(k);
-    k->cfg.url = "postgresql://db/slipgate";
+    k->cfg.url = "mysql://db/slipgate";
     assert_int_equal(kit_start(k), E_CONFIG);
     assert_non_null(strstr(kit_why(k), "sqlite:"));
     k->cfg.url = "sqlite:/tmp/";
@@ -506,6 +508,7 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "hold") == 0)
         return hold(argv[2]);
+    /* What every database does. */
     const struct CMUnitTest tests[] = {
         T(an_account_is_created_once_and_found),
         T(creating_answers_id_and_name),
@@ -521,13 +524,18 @@ int main(int argc, char **argv)
         T(the_queue_has_a_ceiling_in_bytes),
         T(closing_answers_what_was_accepted),
         T(asks_from_within_answers_are_one_batch),
+        T(the_configuration_row_is_sound),
+    };
+    const struct CMUnitTest of_files[] = {
         T(files_are_for_the_owner_alone),
         T(an_empty_path_is_the_file_in_the_data_folder),
         T(the_url_is_checked),
-        T(the_configuration_row_is_sound),
         T(a_second_store_on_the_same_file_is_refused),
         T(a_second_process_is_refused_until_the_first_is_gone),
         T(over_a_given_vfs_nothing_is_made_or_claimed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    if (getenv("KIT_POSTGRES"))
+        return pg_cluster_installed() ? cmocka_run_group_tests_name("store_pg", tests, NULL, NULL)
+                                      : 0;
+    return cmocka_run_group_tests(tests, NULL, NULL) + cmocka_run_group_tests(of_files, NULL, NULL);
 }
