@@ -30,7 +30,7 @@ struct opening {
     struct pg_backend *backend;
     struct pg pg;
     int64_t unix_ms, from, version;
-    bool unsafe;
+    bool unsafe, read_only;
     int rc;
     struct buf why; /* the words of a failure */
 };
@@ -86,17 +86,24 @@ static int bring_up_to_date(struct opening *o)
     return rc;
 }
 
+static int check_version(struct opening *o)
+{
+    struct sql_pg driver;
+    int rc = pg_exec(&o->pg, "SET default_transaction_read_only = on", NULL, NULL);
+    return rc ? rc : migrate_check(sql_pg_borrow(&driver, &o->pg), &o->why);
+}
+
 static int open_connection(struct opening *o, const char *url)
 {
     buf_clear(&o->why);
     int rc = pg_connect(&o->pg, url);
     if (rc == 0)
-        rc = bring_up_to_date(o);
+        rc = o->read_only ? check_version(o) : bring_up_to_date(o);
     if (rc == 0)
         rc = pg_prepare_all(&o->pg, ask_statements, ASK_STATEMENTS_N, ask_sql_types);
     if (rc == 0)
         rc = pg_exec(&o->pg, "SHOW fsync", take_text_off, &o->unsafe);
-    if (rc == 0)
+    if (rc == 0 && !o->read_only)
         rc = pg_exec(&o->pg, "UPDATE store_probe SET n = n + 1", NULL, NULL);
     if (rc) {
         if (o->why.n == 0)
@@ -301,7 +308,8 @@ static struct pg_backend *make(struct loop *loop, const struct store_cfg *cfg,
     b->loop = loop;
     b->log = cfg->log;
     b->pipeline.loop = loop;
-    b->opening = (struct opening){.job = {work_open, done_open, NULL}, .backend = b};
+    b->opening = (struct opening){
+        .job = {work_open, done_open, NULL}, .backend = b, .read_only = cfg->read_only};
     b->opening.pg.stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     buf_init(&b->opening.why, WHY_MAX);
     b->url_size = strlen(cfg->url) + 1;

@@ -204,7 +204,9 @@ static int open_backend(struct backend **ret, struct loop *loop, const struct st
     struct sqlite_backend *s = make(loop, owner);
     if (!s)
         return E_NOMEM;
-    rc = connection_open(&s->connection, path, cfg->vfs, loop->ops->now(loop).unix_ms, why);
+    rc = cfg->read_only
+             ? connection_open_reading(&s->connection, path, why)
+             : connection_open(&s->connection, path, cfg->vfs, loop->ops->now(loop).unix_ms, why);
     if (rc) {
         mem_free(s);
         return rc;
@@ -216,7 +218,8 @@ static int open_backend(struct backend **ret, struct loop *loop, const struct st
         mem_free(s);
         return rc;
     }
-    say_open(&s->connection, cfg->log);
+    if (!cfg->read_only)
+        say_open(&s->connection, cfg->log);
     *ret = &s->backend;
     return 0;
 }
@@ -239,7 +242,7 @@ static int migrate_look(const char *path, struct store_migration_list *list, str
     struct sql *db;
     if (sqlite_file_missing(path))
         return migrate_list(NULL, store_migrations, store_migrations_n, list, why);
-    int rc = sql_sqlite_open_reading(&db, path, why);
+    int rc = sql_sqlite_open_reading(&db, path, NULL, 0, why);
     if (rc)
         return rc;
     rc = migrate_list(db, store_migrations, store_migrations_n, list, why);

@@ -9,8 +9,23 @@
 
 #define WHY_MAX 1024u
 
+static int open_reading(struct connection *c, struct buf *why)
+{
+    int rc = sql_sqlite_open_reading(&c->db, c->file.path, ask_statements, ASK_STATEMENTS_N, why);
+    if (rc)
+        return rc;
+    rc = migrate_check(c->db, why);
+    if (rc) {
+        sql_close(c->db);
+        c->db = NULL;
+    }
+    return rc;
+}
+
 static int open_db(struct connection *c, int64_t unix_ms, struct buf *why)
 {
+    if (c->read_only)
+        return open_reading(c, why);
     int rc = sql_sqlite_open(&c->db, c->file.path, c->vfs, ask_statements, ASK_STATEMENTS_N, why);
     if (rc)
         return rc;
@@ -29,6 +44,15 @@ static int open_db(struct connection *c, int64_t unix_ms, struct buf *why)
     return 0;
 }
 
+static int open_first(struct connection *c, int64_t unix_ms, struct buf *why)
+{
+    int rc = open_db(c, unix_ms, why);
+    if (rc == 0)
+        return 0;
+    sqlite_file_release(&c->file);
+    return rc == E_SUPPORT || rc == E_NOMEM || rc == E_BUSY ? rc : E_STORE;
+}
+
 int connection_open(struct connection *c, const char *path, const char *vfs, int64_t unix_ms,
                     struct buf *why)
 {
@@ -36,11 +60,18 @@ int connection_open(struct connection *c, const char *path, const char *vfs, int
     int rc = vfs ? sqlite_file_borrow(&c->file, path) : sqlite_file_claim(&c->file, path, why);
     if (rc)
         return rc == E_IO ? E_STORE : rc;
-    rc = open_db(c, unix_ms, why);
-    if (rc == 0)
-        return 0;
-    sqlite_file_release(&c->file);
-    return rc == E_SUPPORT || rc == E_NOMEM || rc == E_BUSY ? rc : E_STORE;
+    return open_first(c, unix_ms, why);
+}
+
+int connection_open_reading(struct connection *c, const char *path, struct buf *why)
+{
+    *c = (struct connection){.file.lock = -1, .read_only = true};
+    if (sqlite_file_missing(path)) {
+        (void)buf_printf(why, "%s does not exist; the server makes it at its first start", path);
+        return E_STORE;
+    }
+    int rc = sqlite_file_borrow(&c->file, path);
+    return rc ? rc : open_first(c, 0, why);
 }
 
 void connection_failed(struct connection *c, int rc)
@@ -79,7 +110,7 @@ static int write_probe(struct sql *db)
 int connection_probe(struct connection *c, int64_t unix_ms)
 {
     int rc = c->db ? 0 : reopen(c, unix_ms);
-    if (rc)
+    if (rc || c->read_only)
         return rc;
     rc = write_probe(c->db);
     if (rc) {

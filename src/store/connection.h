@@ -10,6 +10,7 @@ struct connection {
     struct sqlite_file file;
     const char *vfs;           /* NULL: SQLite's own */
     struct sql *db;            /* NULL while broken */
+    bool read_only;            /* nothing is claimed or written */
     bool damaged;              /* to be verified before it is used again */
     int64_t from, version;     /* schema before and after opening */
     char error[SQL_ERROR_MAX]; /* of the last failure */
@@ -18,6 +19,8 @@ struct connection {
 /* vfs as in store_cfg, borrowed until connection_close. Errors as store_create. */
 MUST_USE int connection_open(struct connection *, const char *path, const char *vfs,
                              int64_t unix_ms, struct buf *why);
+/* For a look, as store_cfg.read_only says. */
+MUST_USE int connection_open_reading(struct connection *, const char *path, struct buf *why);
 /* Notes a failure; closes what is to be opened again. */
 void connection_failed(struct connection *, int rc);
 /* 0 when the database takes writes (opened again if it was broken, verified if it was damaged). */

@@ -272,3 +272,20 @@ int migrate_list(struct sql *db, const struct migration *table, size_t n,
         (void)buf_printf(why, "cannot read the database's version: %s", sql_error(db));
     return rc;
 }
+
+int migrate_check(struct sql *db, struct buf *why)
+{
+    struct store_migration_list list;
+    int rc = migrate_list(db, store_migrations, store_migrations_n, &list, why);
+    for (size_t i = 0; i < list.n && rc == 0; i++) {
+        const struct store_migration *m = &list.v[i];
+        if (m->known && m->applied)
+            continue;
+        (void)buf_append_str(
+            why, m->known ? "the database is of an older version; start the server once, or: "
+                            "slipgate migrate up"
+                          : "the database is of a newer version than this program");
+        rc = E_SUPPORT;
+    }
+    return rc;
+}

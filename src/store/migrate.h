@@ -26,4 +26,7 @@ MUST_USE int migrate(struct sql *, const struct migration *, size_t n, int64_t u
 MUST_USE int migrate_list(struct sql *db, const struct migration *, size_t n,
                           struct store_migration_list *ret, struct buf *why);
 
+/* Whether the database is at this program's version: E_SUPPORT, or as above. */
+MUST_USE int migrate_check(struct sql *db, struct buf *why);
+
 #endif

@@ -358,7 +358,8 @@ static int set_up_reading(struct sqlite *s)
     return rc;
 }
 
-int sql_sqlite_open_reading(struct sql **ret, const char *path, struct buf *why)
+int sql_sqlite_open_reading(struct sql **ret, const char *path,
+                            const struct sql_statement *statements, size_t n, struct buf *why)
 {
-    return open_file(ret, path, NULL, SQLITE_OPEN_READONLY, set_up_reading, NULL, 0, why);
+    return open_file(ret, path, NULL, SQLITE_OPEN_READONLY, set_up_reading, statements, n, why);
 }

@@ -12,8 +12,9 @@
 MUST_USE int sql_sqlite_open(struct sql **ret, const char *path, const char *vfs,
                              const struct sql_statement *statements, size_t n, struct buf *why);
 
-/* For a look: nothing is written, and there are no statements to run. Beside a server that is
- * running, too. Otherwise as above. */
-MUST_USE int sql_sqlite_open_reading(struct sql **ret, const char *path, struct buf *why);
+/* For a look: nothing is written. Beside a server that is running, too. Otherwise as above. */
+MUST_USE int sql_sqlite_open_reading(struct sql **ret, const char *path,
+                                     const struct sql_statement *statements, size_t n,
+                                     struct buf *why);
 
 #endif

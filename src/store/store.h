@@ -31,6 +31,9 @@ struct store_cfg {
      * until the store is closed. The file is then his: it exists, the path is given to the VFS as
      * it is, and nothing is made or claimed on the system's disk. No configuration leads here. */
     const char *vfs;
+    /* For a look, beside a server that may be running: nothing is made, claimed or brought up to
+     * date (E_SUPPORT where that is wanted), and asks that write are answered E_STORE. */
+    bool read_only;
 };
 
 /* Configuration rows: store.url. */
