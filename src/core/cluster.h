@@ -6,7 +6,13 @@
 #ifndef SLIPGATE_CORE_CLUSTER_H
 #define SLIPGATE_CORE_CLUSTER_H
 
-#include "base/types.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "core/ask.h"
+#include "core/cache.h"
+
+#define CLUSTER_GAME_MAX      31u
+#define CLUSTER_LISTENERS_MAX 8u
 
 enum cluster_kind {
     CLUSTER_BAN_ADDED,       /* id: the ban, in the store by now */
@@ -22,16 +28,28 @@ enum cluster_kind {
 struct cluster_message {
     enum cluster_kind kind;
     int64_t id;
-    struct span game; /* at most 31 bytes, may be empty */
+    struct span game; /* at most CLUSTER_GAME_MAX bytes, may be empty */
 };
 
 struct cluster;
+
+struct cluster_cfg {
+    struct cache *cache;
+    struct span node; /* this process among its like: 1 to NODE_MAX bytes, no two the same */
+    struct log *log;
+    struct metrics *metrics;
+};
+
+/* Borrows what cfg points to, copies node. E_RANGE, E_NOMEM, E_FULL. */
+MUST_USE int cluster_create(struct cluster **ret, const struct cluster_cfg *);
+/* The cache must be closed by then: it would go on calling. NULL is fine. */
+void cluster_destroy(struct cluster *);
 
 typedef void (*cluster_fn)(void *ctx, struct now, const struct cluster_message *);
 
 /* Tells the others. NULL for the cluster is fine: there are none. */
 void cluster_tell(struct cluster *, struct now, const struct cluster_message *);
-/* fn is called for each message of another process. E_FULL: more than 8 listeners. */
+/* fn is called for each message of another process. E_FULL: more than CLUSTER_LISTENERS_MAX. */
 MUST_USE int cluster_listen(struct cluster *, cluster_fn fn, void *ctx);
 
 #endif
