@@ -11,6 +11,7 @@ static const struct {
     const char *words; /* NULL: the server's own say enough */
 } classes[] = {
     {"0A000", E_IO, NULL}, /* a prepared statement's result changed its type: prepare again */
+    {"21", E_REFUSED, NULL},
     {"22", E_REFUSED, NULL},
     {"23", E_REFUSED, NULL},
     {"25006", E_IO, "the server takes no writes: it is a standby, or set read-only"},
@@ -18,6 +19,7 @@ static const struct {
     {"26", E_IO, NULL},
     {"40", E_AGAIN, NULL},
     {"42", E_REFUSED, NULL},
+    {"44", E_REFUSED, NULL},
     {"53100", E_FULL, "the server's disk is full"},
     {"53200", E_BUSY, "the server is out of memory"},
     {"53300", E_IO, "the server has too many connections (its max_connections)"},
@@ -27,6 +29,7 @@ static const struct {
     {"57P01", E_IO, "the server was shut down, or an administrator ended the connection"},
     {"57P02", E_IO, "the server restarts after a crash"},
     {"57P03", E_IO, "the server is starting up or shutting down"},
+    {"P0", E_REFUSED, NULL}, /* a trigger of the operator's */
     {"XX001", E_FORMAT, NULL},
     {"XX002", E_FORMAT, NULL},
 };

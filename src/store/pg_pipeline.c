@@ -165,7 +165,7 @@ static void start_range(struct pg_pipeline *p, struct now now)
         p->sick = true;
     else
         write_more(p);
-    set_deadline(p, p->sick ? now.mono : now.mono + PG_REPLY_S * NSEC_PER_S);
+    set_deadline(p, p->sick ? now.mono : now.mono + (nsec)p->pg.reply_s * NSEC_PER_S);
 }
 
 void pg_pipeline_run(struct pg_pipeline *p, struct batch *b, struct now now)
@@ -317,7 +317,7 @@ static void on_event(void *ctx, struct now now, unsigned events)
 static void on_timer(void *ctx, struct now now)
 {
     struct pg_pipeline *p = ctx;
-    nsec end = p->heard + PG_REPLY_S * NSEC_PER_S;
+    nsec end = p->heard + (nsec)p->pg.reply_s * NSEC_PER_S;
     if (!p->sick && now.mono < end) {
         set_deadline(p, end);
         return;
@@ -332,7 +332,7 @@ void pg_pipeline_finish(struct pg_pipeline *p)
     while (p->batch) {
         bool more = p->events & LOOP_WRITE;
         struct pollfd fd = {PQsocket(p->pg.pq), more ? POLLIN | POLLOUT : POLLIN, 0};
-        int n = p->sick ? 0 : poll(&fd, 1, PG_REPLY_S * 1000);
+        int n = p->sick ? 0 : poll(&fd, 1, p->pg.reply_s * 1000);
         struct now now = p->loop->ops->now(p->loop);
         if (n > 0)
             on_event(p, now, LOOP_READ);
