@@ -67,6 +67,7 @@ static struct ask_fake_account *add(struct ask_fake *f, struct span name,
     memcpy(a->account.name, name.p, name.n);
     a->account.password = *r;
     a->account.password_min = min;
+    a->account.level = LEVEL_PLAYER;
     return a;
 }
 
@@ -108,10 +109,13 @@ static void copy_record(struct password_record *to, const struct password_record
 }
 
 /* The borrowed parts are copied and their pointers cleared, as if they were gone. */
-static void copy_parts(struct ask_pending *p)
+static void copy_parts(struct ask_fake *f, struct ask_pending *p)
 {
     switch (p->ask.kind) {
-    case ASK_ACCOUNT_FIND: copy_name(p, &p->ask.u.find.name); break;
+    case ASK_ACCOUNT_FIND:
+        if (p->ask.u.find.name.n) /* else by id */
+            copy_name(p, &p->ask.u.find.name);
+        break;
     case ASK_ACCOUNT_CREATE:
         copy_name(p, &p->ask.u.create.name);
         copy_record(&p->a, &p->ask.u.create.password);
@@ -129,8 +133,8 @@ static void copy_parts(struct ask_pending *p)
         copy_password(p, &p->ask.u.verify.password, PASSWORD_LEGACY_MAX);
         copy_record(&p->a, &p->ask.u.verify.record);
         break;
-    case ASK_QUERY:
-    case ASK_HASH_OTP:
+    case ASK_QUERY: ask_fake_query_copy(f, p); break;
+    case ASK_HASH_OTP: copy_password(p, &p->ask.u.otp.code, PASSWORD_LEGACY_MAX); break;
     case ASK_CLAIM:
     case ASK_RELEASE:
     case ASK_COMMAND: break; /* answered whatever is in them */
@@ -151,7 +155,7 @@ int ask_fake_submit(struct ask_fake *f, struct now now, const struct ask *ask, u
     struct ask_pending *p = &f->pending[f->pending_n++];
     *p = (struct ask_pending){.ask = *ask, .req = req, .fault = fault};
     p->due = f->delay == NSEC_NEVER ? NSEC_NEVER : now.mono + f->delay;
-    copy_parts(p);
+    copy_parts(f, p);
     return 0;
 }
 
@@ -218,16 +222,34 @@ static int do_verify(const struct ask_pending *p, struct answer *ret)
     return records_equal(&r, &p->a) ? 0 : E_AUTH;
 }
 
+static int do_otp(const struct ask_fake *f, const struct ask_pending *p, struct answer *ret)
+{
+    ret->u.otp_step = f->otp_right;
+    return span_eq(span_of(p->password, p->password_n), SPAN_LIT("123456")) ? 0 : E_AUTH;
+}
+
+static int do_claim(struct ask_fake *f, const struct ask_pending *p)
+{
+    f->claims++;
+    f->claim_replace = p->ask.u.claim.replace;
+    f->claim_server = p->ask.u.claim.server;
+    return f->claim;
+}
+
+static int do_find(struct ask_fake *f, const struct ask_pending *p, struct answer *ret)
+{
+    const struct ask_fake_account *a =
+        p->name_n ? ask_fake_find(f, span_of(p->name, p->name_n), p->ask.u.find.fold)
+                  : by_id(f, p->ask.u.find.id);
+    if (a)
+        ret->u.account = a->account;
+    return a ? 0 : E_NOENT;
+}
+
 static int do_ask(struct ask_fake *f, const struct ask_pending *p, struct answer *ret)
 {
     switch (p->ask.kind) {
-    case ASK_ACCOUNT_FIND: {
-        const struct ask_fake_account *a =
-            ask_fake_find(f, span_of(p->name, p->name_n), p->ask.u.find.fold);
-        if (a)
-            ret->u.account = a->account;
-        return a ? 0 : E_NOENT;
-    }
+    case ASK_ACCOUNT_FIND: return do_find(f, p, ret);
     case ASK_ACCOUNT_CREATE: return do_create(f, p, ret);
     case ASK_ACCOUNT_SET_PASSWORD: return do_set_password(f, p);
     case ASK_ACCOUNT_TOUCH: return do_touch(f, p);
@@ -235,10 +257,10 @@ static int do_ask(struct ask_fake *f, const struct ask_pending *p, struct answer
         ret->u.password = record_of(span_of(p->password, p->password_n), MADE);
         return 0;
     case ASK_HASH_VERIFY: return do_verify(p, ret);
-    case ASK_QUERY:
-    case ASK_HASH_OTP: return E_SUPPORT;
-    case ASK_CLAIM:
-    case ASK_RELEASE:
+    case ASK_QUERY: return ask_fake_query(f, p, ret);
+    case ASK_HASH_OTP: return do_otp(f, p, ret);
+    case ASK_CLAIM: return do_claim(f, p);
+    case ASK_RELEASE: f->releases++; return 0;
     case ASK_COMMAND: return 0;
     default: UNREACHABLE();
     }

@@ -5,10 +5,13 @@
 
 #include "base/types.h"
 #include "core/ask.h"
+#include "core/query.h"
 
 #define ASK_FAKE_ACCOUNTS 1200u
 #define ASK_FAKE_PENDING  300u
 #define ASK_FAKE_KINDS    (ASK_COMMAND + 1u)
+#define ASK_FAKE_TEXTS    1024u /* bytes of all texts of one query */
+#define ASK_FAKE_ROWS     512u /* of each table below */
 
 enum ask_fault {
     ASK_FINE,
@@ -22,6 +25,20 @@ struct ask_fake_account {
     struct account account;
     int64_t created_ms, touched_ms;
     unsigned touches;
+    char otp_sealed[128]; /* "": none */
+    int64_t otp_step;
+};
+
+/* A row of known addresses (text: prefix, at: when), resume tokens (text: hash, at: expires), or
+ * recovery codes (text: hash). */
+struct ask_fake_row {
+    int64_t account, at;
+    char text[65];
+};
+
+struct ask_fake_table {
+    struct ask_fake_row rows[ASK_FAKE_ROWS]; /* the oldest goes when there are more */
+    uint32_t n;
 };
 
 struct ask_pending { /* a copy of everything in the ask */
@@ -34,6 +51,8 @@ struct ask_pending { /* a copy of everything in the ask */
     size_t password_n;
     uint8_t password[PASSWORD_LEGACY_MAX];
     struct password_record a, b;
+    struct value v[QUERY_VALUES];
+    char texts[ASK_FAKE_TEXTS];
 };
 
 struct ask_fake {
@@ -46,6 +65,17 @@ struct ask_fake {
     uint32_t fault_times[ASK_FAKE_KINDS]; /* how many asks of the kind it still befalls */
     uint64_t asked[ASK_FAKE_KINDS];
     uint64_t cancelled; /* of those that were pending */
+
+    /* Queries (ask_fake_query.c): those of a login are answered, others with E_SUPPORT. */
+    struct ask_fake_table known, tokens, recovery;
+    uint64_t queried[QUERY_N];
+    struct buf rows; /* of the last answer */
+    uint8_t space[2048];
+    int64_t otp_right; /* the time step the right code, "123456", is of */
+    int claim;         /* what claims are answered with: 0 or E_EXISTS */
+    uint64_t claims, releases;
+    bool claim_replace, claim_server; /* of the last one */
+    int lock;                         /* what QUERY_ACCOUNT_LOCK is answered with */
 };
 
 /* The next n asks of a kind go wrong in this way. */
@@ -62,6 +92,9 @@ void ask_fake_take(struct ask_fake *, struct now, uint32_t i, struct answer *ret
  * hashed again. */
 struct ask_fake_account *ask_fake_account(struct ask_fake *, const char *name, const char *password,
                                           uint32_t password_min, bool legacy);
+/* Copies the parameters into p; does the query. For ask_fake.c. */
+void ask_fake_query_copy(struct ask_fake *, struct ask_pending *p);
+int ask_fake_query(struct ask_fake *, const struct ask_pending *p, struct answer *ret);
 const struct ask_fake_account *ask_fake_find(const struct ask_fake *, struct span name, bool fold);
 
 #endif

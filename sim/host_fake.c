@@ -538,6 +538,9 @@ struct fake *fake_create(const struct fake_cfg *cfg, int *rc_ret)
         .game = f->ops->name,
         .audit = cfg->audit,
         .bans = cfg->bans,
+        .guard = cfg->guard,
+        .secrets = cfg->secrets,
+        .presence = cfg->presence || cfg->ask[ASK_TO_PRESENCE],
     };
     int rc = make_parts(f, cfg);
     if (rc_ret)

@@ -124,6 +124,9 @@ struct fake_cfg {
     struct ask_port *ask[ASK_TO_N]; /* without any the fake answers by itself */
     struct audit_log *audit;        /* may be NULL, as may bans */
     struct ban_desk *bans;
+    struct login_guard *guard; /* as struct host has them */
+    const uint8_t *secrets;
+    bool presence; /* the fake's own asks answer claims; with ports, a port does */
     struct now now;
     uint32_t check_every; /* calls of the service between two of its check; 0: after every one */
 };

@@ -1,4 +1,5 @@
 #include "base/check.h"
+#include "core/login.h"
 #include "sim/host_fake_priv.h"
 
 /* ---- log and entropy ---- */
@@ -46,7 +47,8 @@ static const struct config_row rows_program[] = {
 int fake_make_config(const struct fake *f, const char *const *settings, struct config **ret,
                      struct buf *why)
 {
-    struct config_table tables[] = {f->ops->config, {rows_program, ARRAY_LEN(rows_program)}};
+    struct config_table tables[] = {
+        f->ops->config, accounts_config, {rows_program, ARRAY_LEN(rows_program)}};
     struct config *c;
     int rc = config_create(&c, tables, ARRAY_LEN(tables));
     for (; rc == 0 && settings && *settings; settings++) {

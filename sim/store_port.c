@@ -92,6 +92,7 @@ static bool is_an_answer(enum ask_kind kind, int rc)
         [ASK_ACCOUNT_CREATE] = {E_EXISTS, E_FORMAT, E_STORE},
         [ASK_ACCOUNT_SET_PASSWORD] = {E_STALE, E_STORE},
         [ASK_ACCOUNT_TOUCH] = {E_NOENT, E_STORE},
+        [ASK_QUERY] = {E_NOENT, E_STALE, E_REFUSED, E_STORE},
         [ASK_HASH_MAKE] = {E_BUSY, E_RANGE, E_CRYPTO},
         [ASK_HASH_VERIFY] = {E_BUSY, E_AUTH, E_FORMAT, E_CRYPTO},
         [ASK_COMMAND] = {0},

@@ -331,10 +331,16 @@ static bool ask_is_right(struct racing_oracle *o, struct o_chain *c, const struc
     return false;
 }
 
+/* Put beside a login, for nobody to wait for. */
+static bool is_aside(enum ask_kind kind)
+{
+    return kind == ASK_ACCOUNT_TOUCH || kind == ASK_QUERY || kind == ASK_RELEASE;
+}
+
 void oracle_asked(struct sim *s, const struct ask *a, uint64_t req)
 {
     struct racing_oracle *o = oracle_of(s);
-    if (a->kind == ASK_ACCOUNT_TOUCH)
+    if (is_aside(a->kind))
         return;
     struct o_chain *c = chain_of(o, req);
     if (!c && a->kind == ASK_ACCOUNT_FIND) {
@@ -355,7 +361,7 @@ void oracle_refused(struct sim *s, const struct ask *a, uint64_t req)
 {
     struct racing_oracle *o = oracle_of(s);
     (void)req;
-    if (a->kind == ASK_ACCOUNT_TOUCH)
+    if (is_aside(a->kind))
         return;
     o->refused = true;
     if (o->kind == CALL_TIMED)
@@ -437,7 +443,7 @@ static enum o_result result_of(struct racing_oracle *o, struct o_chain *c, const
 void oracle_answered(struct sim *s, const struct answer *a)
 {
     struct racing_oracle *o = o_call_answer(s);
-    struct o_chain *c = a->kind == ASK_ACCOUNT_TOUCH ? NULL : chain_of(o, a->req);
+    struct o_chain *c = is_aside(a->kind) ? NULL : chain_of(o, a->req);
     if (!c)
         return;
     if (!c->waiting || c->stage != a->kind) {

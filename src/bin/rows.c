@@ -1,6 +1,7 @@
 #include "bin/rows.h"
 
 #include "admin/admin.h"
+#include "core/login.h"
 #include "bin/app_audit.h"
 #include "games/racing/racing.h"
 #include "os/hash.h"
@@ -57,6 +58,7 @@ int rows_config(struct config **ret)
     for (size_t i = 0; i < rows_services_n; i++)
         tables[n++] = rows_services[i]->config;
     tables[n++] = TABLE(hash_config);
+    tables[n++] = accounts_config;
     tables[n++] = TABLE(store_config);
     tables[n++] = TABLE(app_audit_config);
     tables[n++] = TABLE(admin_config);

@@ -8,6 +8,8 @@
 #include "core/ban_desk.h"
 #include "core/service.h"
 
+struct login_guard;
+
 struct host_ops {
     int (*send)(struct host *, struct link_ref, struct span);
     void (*pause)(struct host *, struct link_ref);
@@ -28,6 +30,10 @@ struct host {
     const char *game;        /* the service's name, as audit, bans and presence have it */
     struct audit_log *audit; /* NULL: none is kept */
     struct ban_desk *bans;   /* NULL: nobody is banned */
+    /* NULL: each service's logins have their own (core/login_guard.h) */
+    struct login_guard *guard;
+    const uint8_t *secrets; /* the key that seals secrets, SECRET_KEY bytes; NULL: there is none */
+    bool presence;          /* somebody answers ASK_CLAIM and ASK_RELEASE */
 };
 
 /* Queues bytes for a link. E_FULL: its output queue is at the ceiling (slow reader): nothing was

@@ -1,64 +1,37 @@
 /* One login is a small state machine; each state waits for one answer:
  *
- *   DELAY ── FIND ──┬─ found ──── VERIFY ──┬─ right ─────────────────────► OK
- *                   │                      └─ right, old record ─ REHASH ─ REPLACE ► OK
- *                   └─ not found ─ MAKE ── CREATE ──┬─► CREATED
- *                         │                         └─ taken meanwhile: FIND once more
- *                         └─ nothing is registered ─ DECOY ► WRONG
+ *   DELAY ─┬─ FIND ──┬─ found ──── VERIFY ── right ─ the gates (login_gate.c) ─┬───────────────► OK
+ *          │         │                                     old record: REHASH ─ REPLACE ─ admit ►
+ * OK │         └─ not found ─ MAKE ── CREATE ──┬─ admit ► CREATED │               │ └─ taken
+ * meanwhile: FIND once more │               └─ nothing is registered ─ DECOY ► WRONG └─ REDEEM ─
+ * FIND by the token's account ─ the gates
  *
  * DECOY hashes the password for nothing, so that an unknown name takes as long as a wrong password.
  * DELAY is for an address that guesses, and for one that has AT_WORK_MAX logins in the other
- * states. A login whose link went away stays until its answer has come (CANCELLED), because every
- * ask is answered exactly once and the handle must not be used again before. */
-#include "core/login.h"
-
+ * states. DECIDED is one that is refused at once, until login_due tells it. A login whose link went
+ * away stays until its answer has come (CANCELLED), because every ask is answered exactly once and
+ * the handle must not be used again before. */
 #include "base/check.h"
 #include "base/err.h"
-#include "base/mem.h"
 #include "base/plant.h"
-#include "base/slots.h"
-#include "base/timerq.h"
-
-enum state { DELAY, FIND, VERIFY, REHASH, REPLACE, MAKE, CREATE, DECOY, CANCELLED };
-
-struct login {
-    struct timer delay;
-    struct ref self;
-    enum state state;
-    bool retried;
-    struct addr peer;
-    uint64_t owner;
-    uint8_t name_n;
-    char name[ACCOUNT_NAME_MAX + 1];
-    size_t password_n;
-    uint8_t *password; /* ours */
-    bool counted;      /* in at_work */
-    int64_t account;
-    uint32_t password_min; /* as the account remembers it */
-    struct password_record record;
-};
-
-struct logins {
-    struct host *host;
-    struct login_policy policy;
-    struct slots all;
-    struct timerq delays;
-    struct hmap failures; /* address prefix -> count << 48 | time of the last in ms */
-    nsec failures_swept;
-    struct hmap at_work; /* address prefix -> its logins that are not in DELAY */
-};
+#include "core/login_priv.h"
 
 /* Work of one address at once: the others of it wait their turn, so that a few addresses cannot
  * fill the hash queue for everybody. */
 #define AT_WORK_MAX 4u
 #define TURN_EVERY  (50 * NSEC_PER_MS)
 
-#define FAILURES_FREE     4u /* wrong guesses before the delay starts */
-#define FAILURE_DELAY_MIN (500 * NSEC_PER_MS)
-#define FAILURE_DELAY_MAX (8 * NSEC_PER_S)
-#define FAILURE_FORGET_MS UINT64_C(600000)
-#define FAILURE_ADDRS_MAX 65536u
-#define FAILURE_SWEEP     NSEC_PER_S /* at most so often */
+static int own_guard(struct logins *l, const uint64_t seed[2])
+{
+    struct login_guard_cfg cfg = {.log = l->host->log, .seed = {seed[0], seed[1]}};
+    if (l->host->guard) {
+        l->guard = l->host->guard;
+        return 0;
+    }
+    int rc = login_guard_create(&l->own_guard, &cfg);
+    l->guard = l->own_guard;
+    return rc;
+}
 
 int logins_create(struct logins **ret, struct host *host, uint32_t max)
 {
@@ -68,15 +41,22 @@ int logins_create(struct logins **ret, struct host *host, uint32_t max)
     uint64_t seed[2];
     host_entropy(host, seed, sizeof seed);
     l->host = host;
+    l->release_at = NSEC_NEVER;
     slots_init(&l->all, sizeof(struct login), max);
     timerq_init(&l->delays);
-    hmap_init(&l->failures, 16, seed, FAILURE_ADDRS_MAX);
     hmap_init(&l->at_work, 16, seed, max);
+    hmap_init(&l->claims, sizeof(int64_t), seed, 2 * max); /* of logins and of sessions */
+    hmap_init(&l->releases, sizeof(int64_t), seed, 2 * max);
+    int rc = own_guard(l, seed);
+    if (rc) {
+        logins_destroy(l);
+        return rc;
+    }
     *ret = l;
     return 0;
 }
 
-static void forget_password(struct login *g)
+void login_forget_password(struct login *g)
 {
     mem_free_secret(g->password, g->password_n);
     g->password = NULL;
@@ -113,11 +93,11 @@ static void give_turn(struct logins *l, struct login *g)
         CHECK(hmap_put(&l->at_work, key, n - 1) == 0); /* replaces: takes no memory */
 }
 
-static void drop(struct logins *l, struct login *g)
+void login_drop(struct logins *l, struct login *g)
 {
     give_turn(l, g);
     timerq_cancel(&l->delays, &g->delay);
-    forget_password(g);
+    login_forget_password(g);
     slots_del(&l->all, g->self);
 }
 
@@ -127,10 +107,12 @@ void logins_destroy(struct logins *l)
         return;
     struct login *g;
     for (uint32_t at = 0; (g = slots_next(&l->all, &at, NULL));)
-        forget_password(g);
+        login_forget_password(g);
     slots_fini(&l->all);
-    hmap_fini(&l->failures);
     hmap_fini(&l->at_work);
+    hmap_fini(&l->claims);
+    hmap_fini(&l->releases);
+    login_guard_destroy(l->own_guard);
     mem_free(l);
 }
 
@@ -146,57 +128,8 @@ uint32_t logins_live(const struct logins *l)
 
 nsec login_deadline(const struct logins *l)
 {
-    return timerq_deadline(&l->delays);
-}
-
-static uint64_t now_ms(struct now now)
-{
-    return now.mono / NSEC_PER_MS;
-}
-
-static unsigned failures_of(const struct logins *l, const struct addr *a, struct now now)
-{
-    uint8_t key[16];
-    uint64_t v;
-    addr_limit_key(a, key);
-    if (!hmap_get(&l->failures, key, &v) ||
-        now_ms(now) - (v & ((UINT64_C(1) << 48) - 1)) > FAILURE_FORGET_MS)
-        return 0;
-    return (unsigned)(v >> 48);
-}
-
-static void sweep_failures(struct logins *l, struct now now)
-{
-    const void *key;
-    uint64_t v;
-    for (uint32_t at = 0; hmap_next(&l->failures, &at, &key, &v);)
-        if (now_ms(now) - (v & ((UINT64_C(1) << 48) - 1)) > FAILURE_FORGET_MS)
-            (void)hmap_del(&l->failures, key);
-    l->failures_swept = now.mono;
-}
-
-static void count_failure(struct logins *l, const struct addr *a, struct now now)
-{
-    if (exempt_has(&l->policy.exempt, a))
-        return;
-    uint8_t key[16];
-    uint64_t n = failures_of(l, a, now) + 1u;
-    addr_limit_key(a, key);
-    uint64_t v = (n > 1000 ? 1000 : n) << 48 | now_ms(now);
-    if (l->failures.live >= FAILURE_ADDRS_MAX && now.mono - l->failures_swept >= FAILURE_SWEEP)
-        sweep_failures(l, now);
-    if (hmap_put(&l->failures, key, v))
-        return; /* full of recent guessers, or memory is short: this one goes uncounted */
-}
-
-static nsec delay_for(const struct logins *l, const struct addr *a, struct now now)
-{
-    unsigned n = failures_of(l, a, now);
-    if (n < FAILURES_FREE || exempt_has(&l->policy.exempt, a))
-        return 0;
-    unsigned doublings = n - FAILURES_FREE;
-    nsec d = doublings > 8 ? FAILURE_DELAY_MAX : FAILURE_DELAY_MIN << doublings;
-    return d < FAILURE_DELAY_MAX ? d : FAILURE_DELAY_MAX;
+    nsec at = timerq_deadline(&l->delays);
+    return at < l->release_at ? at : l->release_at;
 }
 
 static uint64_t req_of(const struct login *g)
@@ -204,9 +137,18 @@ static uint64_t req_of(const struct login *g)
     return (uint64_t)g->self.gen << 32 | g->self.slot;
 }
 
-static int put(struct logins *l, struct login *g, const struct ask *ask)
+int login_ask(struct logins *l, struct login *g, enum login_state state, struct ask *ask)
 {
+    g->state = state;
+    g->asked = ask->kind;
     return host_ask(l->host, ask, req_of(g));
+}
+
+int login_query(struct logins *l, struct login *g, enum login_state state, enum query q,
+                const struct value *v, size_t n)
+{
+    struct ask ask = query_ask(q, v, n);
+    return login_ask(l, g, state, &ask);
 }
 
 static struct span password_of(const struct login *g)
@@ -219,25 +161,41 @@ static int ask_find(struct logins *l, struct login *g)
     struct ask ask = {.kind = ASK_ACCOUNT_FIND};
     ask.u.find.name = span_of(g->name, g->name_n);
     ask.u.find.fold = l->policy.fold_names;
-    g->state = FIND;
-    return put(l, g, &ask);
+    return login_ask(l, g, FIND, &ask);
+}
+
+static int ask_find_id(struct logins *l, struct login *g, int64_t account)
+{
+    struct ask ask = {.kind = ASK_ACCOUNT_FIND};
+    ask.u.find.id = account;
+    return login_ask(l, g, FIND, &ask);
+}
+
+static int ask_redeem(struct logins *l, struct login *g, struct now now)
+{
+    const struct value v[] = {VALUE_OF_TEXT(span_of(g->token, TOKEN_HASH)),
+                              VALUE_OF_TEXT(login_game(l)), VALUE_OF_INT(now.unix_ms)};
+    return login_query(l, g, REDEEM, QUERY_TOKEN_REDEEM, v, ARRAY_LEN(v));
 }
 
 static int ask_verify(struct logins *l, struct login *g)
 {
     struct ask ask = {.kind = ASK_HASH_VERIFY};
     ask.u.verify.password = password_of(g);
-    ask.u.verify.record = &g->record;
-    g->state = VERIFY;
-    return put(l, g, &ask);
+    ask.u.verify.record = &g->account.password;
+    return login_ask(l, g, VERIFY, &ask);
 }
 
-static int ask_make(struct logins *l, struct login *g, enum state next)
+static int ask_make(struct logins *l, struct login *g, enum login_state next)
 {
     struct ask ask = {.kind = ASK_HASH_MAKE};
     ask.u.make.password = password_of(g);
-    g->state = next;
-    return put(l, g, &ask);
+    return login_ask(l, g, next, &ask);
+}
+
+int login_rehash(struct logins *l, struct login *g)
+{
+    return ask_make(l, g, REHASH);
 }
 
 static int ask_create(struct logins *l, struct login *g, struct now now,
@@ -249,55 +207,23 @@ static int ask_create(struct logins *l, struct login *g, struct now now,
     ask.u.create.password = record;
     ask.u.create.password_min = l->policy.password_min;
     ask.u.create.unix_ms = now.unix_ms;
-    g->state = CREATE;
-    return put(l, g, &ask);
+    return login_ask(l, g, CREATE, &ask);
 }
 
 static int ask_replace(struct logins *l, struct login *g, const struct password_record *record)
 {
     struct ask ask = {.kind = ASK_ACCOUNT_SET_PASSWORD};
-    ask.u.set_password.id = g->account;
-    ask.u.set_password.old = &g->record;
+    ask.u.set_password.id = g->account.id;
+    ask.u.set_password.old = &g->account.password;
     ask.u.set_password.password = record;
-    ask.u.set_password.password_min = g->password_min; /* it is the same password still */
-    g->state = REPLACE;
-    forget_password(g);
-    return put(l, g, &ask);
+    ask.u.set_password.password_min = g->account.password_min; /* it is the same password still */
+    login_forget_password(g);
+    return login_ask(l, g, REPLACE, &ask);
 }
 
-/* Nobody waits for the answer: the time of a last login is not worth refusing one. */
-static void touch(struct logins *l, int64_t account, struct now now)
-{
-    struct ask ask = {.kind = ASK_ACCOUNT_TOUCH};
-    ask.u.touch.id = account;
-    ask.u.touch.unix_ms = now.unix_ms;
-    (void)host_ask(l->host, &ask, 0);
-}
-
-static bool finish(struct logins *l, struct login *g, enum login_outcome outcome, struct now now,
-                   struct login_result *ret)
-{
-    *ret = (struct login_result){.owner = g->owner, .outcome = outcome, .account = g->account};
-    ret->name_n = g->name_n;
-    memcpy(ret->name, g->name, g->name_n);
-    if (outcome == LOGIN_WRONG)
-        count_failure(l, &g->peer, now);
-    if (outcome == LOGIN_OK)
-        touch(l, g->account, now);
-    drop(l, g);
-    return true;
-}
-
-static bool unusable(const struct login *g)
+bool login_unusable(const struct login *g)
 {
     return g->password_n > PASSWORD_MAX || memchr(g->password, '\0', g->password_n) != NULL;
-}
-
-/* Goes on, or ends as busy when the ask was refused. */
-static bool go_on(struct logins *l, struct login *g, int asked, struct now now,
-                  struct login_result *ret)
-{
-    return asked ? finish(l, g, LOGIN_BUSY, now, ret) : false;
 }
 
 /* A hash that nobody looks at, of a password as long as bcrypt can hold. */
@@ -307,7 +233,37 @@ static bool ask_decoy(struct logins *l, struct login *g, struct now now, struct 
     g->password_n = g->password_n == 0             ? 1
                     : g->password_n < PASSWORD_MAX ? g->password_n
                                                    : PASSWORD_MAX;
-    return go_on(l, g, ask_make(l, g, DECOY), now, ret);
+    return login_go_on(l, g, ask_make(l, g, DECOY), now, ret);
+}
+
+static bool is_same(uint8_t a, uint8_t b)
+{
+    uint8_t x = a >= 'A' && a <= 'Z' ? a | 0x20 : a, y = b >= 'A' && b <= 'Z' ? b | 0x20 : b;
+    return x == y;
+}
+
+/* The token must be of the name it is shown with; letter case as the policy has it. */
+static bool names(const struct logins *l, const struct login *g, const struct account *a)
+{
+    bool same = a->name_n == g->name_n;
+    for (size_t i = 0; same && i < g->name_n; i++)
+        same = l->policy.fold_names ? is_same((uint8_t)a->name[i], (uint8_t)g->name[i])
+                                    : a->name[i] == g->name[i];
+    return same;
+}
+
+static bool on_resumed(struct logins *l, struct login *g, const struct answer *a, struct now now,
+                       struct login_result *ret)
+{
+    if (a->rc && a->rc != E_NOENT)
+        return login_finish(l, g, LOGIN_BUSY, now, ret);
+    if (a->rc || a->u.account.id != g->account.id || !names(l, g, &a->u.account)) {
+        g->account = (struct account){0}; /* whose it was is nobody's business */
+        return login_finish(l, g, LOGIN_RESUME_WRONG, now, ret);
+    }
+    g->account = a->u.account;
+    memcpy(g->name, a->u.account.name, g->name_n);
+    return login_gate(l, g, now, ret);
 }
 
 static bool on_found(struct logins *l, struct login *g, const struct answer *a, struct now now,
@@ -315,51 +271,73 @@ static bool on_found(struct logins *l, struct login *g, const struct answer *a, 
 {
     /* Only letter case may differ from what was asked for. */
     bool same = a->rc == 0 && a->u.account.name_n == g->name_n;
+    if (g->resuming)
+        return on_resumed(l, g, a, now, ret);
     if (same) {
-        g->account = a->u.account.id;
-        g->record = a->u.account.password;
-        g->password_min = a->u.account.password_min;
+        g->account = a->u.account;
         memcpy(g->name, a->u.account.name, g->name_n);
-        return go_on(l, g, ask_verify(l, g), now, ret);
+        login_split_code(l, g);
+        return login_go_on(l, g, ask_verify(l, g), now, ret);
     }
     if (a->rc != E_NOENT)
-        return finish(l, g, LOGIN_BUSY, now, ret);
+        return login_finish(l, g, LOGIN_BUSY, now, ret);
     if (!l->policy.auto_register)
         return ask_decoy(l, g, now, ret);
-    if (unusable(g))
-        return finish(l, g, LOGIN_PASSWORD_UNUSABLE, now, ret);
+    if (login_unusable(g))
+        return login_finish(l, g, LOGIN_PASSWORD_UNUSABLE, now, ret);
     if (g->password_n == 0 || g->password_n < l->policy.password_min)
-        return finish(l, g, LOGIN_PASSWORD_SHORT, now, ret);
-    return go_on(l, g, ask_make(l, g, MAKE), now, ret);
+        return login_finish(l, g, LOGIN_PASSWORD_SHORT, now, ret);
+    return login_go_on(l, g, ask_make(l, g, MAKE), now, ret);
+}
+
+static bool on_redeemed(struct logins *l, struct login *g, const struct answer *a, struct now now,
+                        struct login_result *ret)
+{
+    struct value v[QUERY_VALUES];
+    size_t at = 0;
+    mem_wipe(g->token, sizeof g->token);
+    if (a->rc == E_NOENT)
+        return login_finish(l, g, LOGIN_RESUME_WRONG, now, ret);
+    if (a->rc || query_next(a->u.rows, &at, v) != 1)
+        return login_finish(l, g, LOGIN_BUSY, now, ret);
+    g->account.id = query_int(&v[0]);
+    return login_go_on(l, g, ask_find_id(l, g, g->account.id), now, ret);
 }
 
 static bool on_verified(struct logins *l, struct login *g, const struct answer *a, struct now now,
                         struct login_result *ret)
 {
     if (a->rc == E_AUTH)
-        return finish(l, g, LOGIN_WRONG, now, ret);
+        return login_finish(l, g, LOGIN_WRONG, now, ret);
     if (a->rc && !PLANTED(LET_IN_ON_FAILED_HASH))
-        return finish(l, g, LOGIN_BUSY, now, ret);
-    /* Accepted somewhere with a lower minimum: of no use here until it is changed. */
-    if (g->password_n < l->policy.password_min)
-        return finish(l, g, LOGIN_PASSWORD_SHORT, now, ret);
-    /* An imported record of a password bcrypt cannot hold stays as it is. */
-    if (!a->u.rehash || unusable(g) || ask_make(l, g, REHASH))
-        return finish(l, g, LOGIN_OK, now, ret);
-    return false;
+        return login_finish(l, g, LOGIN_BUSY, now, ret);
+    g->rehash = a->u.rehash;
+    return login_gate(l, g, now, ret);
 }
 
 static bool on_created(struct logins *l, struct login *g, const struct answer *a, struct now now,
                        struct login_result *ret)
 {
     if (a->rc == 0 || (PLANTED(REGISTERED_ON_FAILURE) && a->rc == E_STORE)) {
-        g->account = a->u.account.id;
-        return finish(l, g, LOGIN_CREATED, now, ret);
+        g->account.id = a->u.account.id;
+        g->account.level = LEVEL_PLAYER;
+        g->created = true;
+        return login_admit(l, g, now, ret);
     }
     if (a->rc != E_EXISTS || g->retried)
-        return finish(l, g, LOGIN_BUSY, now, ret);
+        return login_finish(l, g, LOGIN_BUSY, now, ret);
     g->retried = true; /* registered meanwhile by somebody else: now it is a login */
-    return go_on(l, g, ask_find(l, g), now, ret);
+    return login_go_on(l, g, ask_find(l, g), now, ret);
+}
+
+/* Its link is gone: what was claimed for it meanwhile is given back. */
+static void on_cancelled(struct logins *l, struct login *g, const struct answer *a, struct now now)
+{
+    if (g->claiming && a->kind == ASK_CLAIM)
+        login_claimed(l, g, now, a->rc == 0);
+    if (g->claiming)
+        login_unclaim(l, now, g->account.id);
+    login_drop(l, g);
 }
 
 bool login_answer(struct logins *l, struct now now, const struct answer *a,
@@ -367,57 +345,117 @@ bool login_answer(struct logins *l, struct now now, const struct answer *a,
 {
     struct ref r = {(uint32_t)a->req, (uint32_t)(a->req >> 32)};
     struct login *g = slots_get(&l->all, r);
-    if (!g)
-        return false;
+    if (!g || g->state == DELAY || g->state == DECIDED || g->asked != a->kind)
+        return false; /* somebody else's, under a number that happens to be ours */
     switch (g->state) {
     case FIND: return on_found(l, g, a, now, ret);
     case VERIFY: return on_verified(l, g, a, now, ret);
     case REHASH: /* the password was right: whatever becomes of the new record, the login is good */
         if (a->rc || ask_replace(l, g, &a->u.password))
-            return finish(l, g, LOGIN_OK, now, ret);
+            return login_admit(l, g, now, ret);
         return false;
-    case REPLACE: return finish(l, g, LOGIN_OK, now, ret);
+    case REPLACE: return login_admit(l, g, now, ret);
     case MAKE:
         if (a->rc)
-            return finish(l, g, LOGIN_BUSY, now, ret);
-        return go_on(l, g, ask_create(l, g, now, &a->u.password), now, ret);
+            return login_finish(l, g, LOGIN_BUSY, now, ret);
+        return login_go_on(l, g, ask_create(l, g, now, &a->u.password), now, ret);
     case CREATE: return on_created(l, g, a, now, ret);
-    case DECOY: return finish(l, g, a->rc ? LOGIN_BUSY : LOGIN_WRONG, now, ret);
-    case CANCELLED: drop(l, g); return false;
-    case DELAY: break;
+    case DECOY: return login_finish(l, g, a->rc ? LOGIN_BUSY : LOGIN_WRONG, now, ret);
+    case REDEEM: return on_redeemed(l, g, a, now, ret);
+    case KNOWN:
+    case OTP_GET:
+    case OTP_CHECK:
+    case OTP_STEP:
+    case RECOVER:
+    case CLAIM:
+    case TOKEN: return login_gate_answer(l, g, now, a, ret);
+    case CANCELLED: on_cancelled(l, g, a, now); return false;
+    case DELAY:
+    case DECIDED: break;
     }
-    UNREACHABLE(); /* an answer to an ask that was never put */
+    UNREACHABLE();
+}
+
+/* ---- beginning ---- */
+
+static struct login *make_login(struct logins *l, const struct login_request *q)
+{
+    struct ref self;
+    struct login *g = slots_add(&l->all, &self);
+    if (!g)
+        return NULL;
+    g->self = self;
+    g->password = mem_zalloc(q->password.n, 1);
+    if (!g->password) {
+        slots_del(&l->all, self);
+        return NULL;
+    }
+    g->password_n = q->password.n;
+    memcpy(g->password, q->password.p, q->password.n);
+    g->name_n = (uint8_t)q->name.n;
+    memcpy(g->name, q->name.p, q->name.n);
+    struct span otp = q->otp.n > LOGIN_OTP_MAX ? SPAN_LIT("?") : q->otp; /* as wrong as any */
+    g->otp_n = (uint8_t)otp.n;
+    if (otp.n)
+        memcpy(g->otp, otp.p, otp.n);
+    g->peer = q->peer;
+    g->owner = q->owner;
+    g->resuming = q->resume.n > 0;
+    g->want_resume = q->want_resume;
+    return g;
+}
+
+static const struct ban *ban_of(const struct logins *l, const struct login *g, struct now now)
+{
+    return l->host->bans ? ban_desk_addr(l->host->bans, now, &g->peer, login_game(l)) : NULL;
+}
+
+/* What needs no asking. LOGIN_OK: it goes on. */
+static enum login_outcome decide(struct logins *l, struct login *g, struct now now,
+                                 const struct login_request *q)
+{
+    if (ban_of(l, g, now))
+        return LOGIN_BANNED;
+    if (!exempt_has(&l->policy.exempt, &g->peer) &&
+        login_guard_refuses(l->guard, now, &g->peer, l->policy.wrong_per_minute))
+        return LOGIN_THROTTLED;
+    if (!g->resuming)
+        return LOGIN_OK;
+    int rc = token_hash(q->resume, g->token);
+    return rc == 0 ? LOGIN_OK : rc == E_FORMAT ? LOGIN_RESUME_WRONG : LOGIN_BUSY;
+}
+
+static int begin(struct logins *l, struct login *g, struct now now)
+{
+    return g->resuming ? ask_redeem(l, g, now) : ask_find(l, g);
+}
+
+static void later(struct logins *l, struct login *g, enum login_state state, nsec when)
+{
+    g->state = state;
+    timerq_set(&l->delays, &g->delay, when);
+    host_wake(l->host, when);
 }
 
 int login_start(struct logins *l, struct now now, const struct login_request *q,
                 struct login_ref *ret)
 {
     CHECK(q->name.n <= ACCOUNT_NAME_MAX && q->password.n <= PASSWORD_LEGACY_MAX);
-    struct ref self;
-    struct login *g = slots_add(&l->all, &self);
+    if (l->host->bans && !ban_desk_ready(l->host->bans))
+        return E_BUSY;
+    struct login *g = make_login(l, q);
     if (!g)
         return E_BUSY;
-    g->self = self;
-    g->password = mem_zalloc(q->password.n, 1);
-    if (!g->password) {
-        slots_del(&l->all, self);
-        return E_BUSY;
-    }
-    g->password_n = q->password.n;
-    memcpy(g->password, q->password.p, q->password.n);
-    g->name_n = (uint8_t)q->name.n;
-    memcpy(g->name, q->name.p, q->name.n);
-    g->peer = q->peer;
-    g->owner = q->owner;
-    nsec delay = delay_for(l, &q->peer, now);
-    if (delay == 0 && !take_turn(l, g))
-        delay = TURN_EVERY;
-    if (delay) {
-        g->state = DELAY;
-        timerq_set(&l->delays, &g->delay, now.mono + delay);
-        host_wake(l->host, now.mono + delay);
-    } else if (ask_find(l, g)) {
-        drop(l, g);
+    struct ref self = g->self;
+    nsec delay =
+        exempt_has(&l->policy.exempt, &g->peer) ? 0 : login_guard_delay(l->guard, now, &g->peer);
+    g->outcome = decide(l, g, now, q);
+    if (g->outcome != LOGIN_OK) {
+        later(l, g, DECIDED, now.mono);
+    } else if (delay || !take_turn(l, g)) {
+        later(l, g, DELAY, now.mono + (delay ? delay : TURN_EVERY));
+    } else if (begin(l, g, now)) {
+        login_drop(l, g);
         return E_BUSY;
     }
     ret->r = self;
@@ -427,14 +465,19 @@ int login_start(struct logins *l, struct now now, const struct login_request *q,
 bool login_due(struct logins *l, struct now now, struct login_result *ret)
 {
     struct timer *t;
+    login_releases(l, now);
     while ((t = timerq_pop(&l->delays, now.mono))) {
         struct login *g = CONTAINER_OF(t, struct login, delay);
+        if (g->state == DECIDED && g->outcome == LOGIN_BANNED)
+            return login_banned(l, g, ban_of(l, g, now), now, ret);
+        if (g->state == DECIDED)
+            return login_finish(l, g, g->outcome, now, ret);
         if (!take_turn(l, g))
             timerq_set(&l->delays, &g->delay, now.mono + TURN_EVERY);
-        else if (ask_find(l, g)) {
+        else if (begin(l, g, now)) {
             if (!PLANTED(WAITED_IN_VAIN))
-                return finish(l, g, LOGIN_BUSY, now, ret);
-            drop(l, g);
+                return login_finish(l, g, LOGIN_BUSY, now, ret);
+            login_drop(l, g);
         }
     }
     return false;
@@ -445,11 +488,11 @@ void login_cancel(struct logins *l, struct login_ref r)
     struct login *g = slots_get(&l->all, r.r);
     if (!g)
         return;
-    if (g->state == DELAY) {
-        drop(l, g);
+    if (g->state == DELAY || g->state == DECIDED) {
+        login_drop(l, g);
         return;
     }
     g->state = CANCELLED;
-    forget_password(g);
+    login_forget_password(g);
     host_cancel(l->host, req_of(g));
 }

@@ -9,7 +9,11 @@
 #include "games/racing/replies.h"
 #include "games/racing/sessions.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #define BUSY          "Server is busy. Please try again."
+#define ELSEWHERE     "This player is already signed in."
 #define NAME_REQUIRED "Name is required."
 #define OFFER_MAX     8u
 
@@ -47,11 +51,44 @@ static int read_password(const struct json_val *v, uint8_t scratch[PASSWORD_LEGA
     return n < 0 ? n : 0;
 }
 
-static void start(struct racing *g, struct now now, struct session *s, struct span name,
-                  struct span password, enum waiting waiting)
+/* What comes with name and password. */
+struct extras {
+    bool want_resume;
+    uint8_t otp_n, resume_n;
+    uint8_t otp[LOGIN_OTP_MAX + 1], resume[TOKEN_TEXT + 1];
+};
+
+/* A string member, cut one byte past what it may be; what is no string is as wrong as any. */
+static uint8_t short_member(const struct json_val *v, uint8_t *to, size_t cap)
 {
-    struct login_request q = {
-        .name = name, .password = password, .peer = s->peer, .owner = ref_pack(s->self)};
+    struct span s = SPAN_NULL;
+    if (v->type == JSON_ABSENT || v->type == JSON_NULL)
+        return 0;
+    if (json_string_view(v, to, cap, &s) < 0)
+        s = SPAN_LIT("?");
+    if (s.n && s.p != to)
+        memmove(to, s.p, s.n);
+    return (uint8_t)s.n;
+}
+
+static void read_extras(const struct json_val *v, struct extras *x)
+{
+    *x = (struct extras){0};
+    x->otp_n = short_member(&v[F_OTP], x->otp, LOGIN_OTP_MAX);
+    x->resume_n = short_member(&v[F_RESUME], x->resume, TOKEN_TEXT);
+    x->want_resume = v[F_RESUME].type == JSON_STRING && x->resume_n == 0;
+}
+
+static void start(struct racing *g, struct now now, struct session *s, struct span name,
+                  struct span password, const struct extras *x, enum waiting waiting)
+{
+    struct login_request q = {.name = name,
+                              .password = password,
+                              .otp = span_of(x->otp, x->otp_n),
+                              .resume = span_of(x->resume, x->resume_n),
+                              .want_resume = x->want_resume,
+                              .peer = s->peer,
+                              .owner = ref_pack(s->self)};
     if (login_start(g->logins, now, &q, &s->login)) {
         host_count(g->host, M_LOGINS_BUSY, 1);
         reply_error(g, s, BUSY);
@@ -72,7 +109,7 @@ static void name_only(struct racing *g, struct session *s, struct span name)
     memcpy(s->name, name.p, name.n);
     s->name_n = (uint8_t)name.n;
     s->named = true;
-    reply_name_ok(g, s, SPAN_NULL);
+    reply_name_ok(g, s, SPAN_NULL, "");
 }
 
 void auth_name(struct racing *g, struct now now, struct session *s, const struct json_val *v)
@@ -88,19 +125,24 @@ void auth_name(struct racing *g, struct now now, struct session *s, const struct
         reply_error(g, s, "Name is not valid.");
         return;
     }
-    int rc = read_password(&v[F_PASSWORD], scratch, &password);
+    struct extras x;
+    read_extras(v, &x);
+    int rc = x.resume_n ? 0 : read_password(&v[F_PASSWORD], scratch, &password);
+    if (x.resume_n)
+        password = SPAN_NULL; /* the token stands for it */
     if (rc) {
         reply_error(g, s,
                     rc == E_LIMIT ? "Password is too long. The limit is 72 bytes."
                                   : "Password is not valid.");
-    } else if (password.n == 0) {
+    } else if (password.n == 0 && x.resume_n == 0) {
         name_only(g, s, name);
     } else if (g->draining && !PLANTED(DRAIN_LETS_IN)) {
         reply_error(g, s, BUSY);
     } else {
         s->offer = read_offer(v);
-        start(g, now, s, name, password, WAIT_NAME);
+        start(g, now, s, name, password, &x, WAIT_NAME);
     }
+    mem_wipe(&x, sizeof x);
     mem_wipe(scratch, sizeof scratch);
 }
 
@@ -109,6 +151,7 @@ void auth_authenticate(struct racing *g, struct now now, struct session *s,
 {
     uint8_t scratch[PASSWORD_LEGACY_MAX];
     struct span password;
+    struct extras x;
     if (!s->named) {
         reply_message(g, s, "AUTH_FAILED", "Please set your name first with the NAME command.");
         return;
@@ -126,7 +169,11 @@ void auth_authenticate(struct racing *g, struct now now, struct session *s,
         reply_error(g, s, BUSY);
     else {
         s->offer = read_offer(v);
-        start(g, now, s, session_name(s), password, WAIT_AUTHENTICATE);
+        read_extras(v, &x);
+        x.resume_n = 0; /* tokens are NAME's */
+        x.want_resume = false;
+        start(g, now, s, session_name(s), password, &x, WAIT_AUTHENTICATE);
+        mem_wipe(&x, sizeof x);
     }
     mem_wipe(scratch, sizeof scratch);
 }
@@ -142,18 +189,26 @@ static void end_others(struct racing *g, const struct session *s)
     }
 }
 
+/* It leads to no session after all. */
+static void give_back(struct racing *g, const struct login_result *r)
+{
+    logins_signed_out(g->logins, g->now, r->account, NULL);
+}
+
 static void succeed(struct racing *g, struct session *s, const struct login_result *r,
                     enum waiting waiting)
 {
     struct buf aead;
     if (g->set.single_login == SINGLE_REFUSE && session_of_account(g, r->account, s)) {
+        give_back(g, r);
         host_count(g->host, M_LOGINS_REFUSED, 1);
-        reply_message(g, s, "AUTH_FAILED", "This player is already signed in.");
+        reply_message(g, s, "AUTH_FAILED", ELSEWHERE);
         return;
     }
     buf_init(&aead, AEAD_TEXT_MAX);
     if (session_sign_in(g, s, r->account, &s->offer, &aead)) {
         buf_fini_secret(&aead);
+        give_back(g, r);
         host_count(g->host, M_LOGINS_BUSY, 1);
         reply_error(g, s, BUSY);
         return;
@@ -163,48 +218,107 @@ static void succeed(struct racing *g, struct session *s, const struct login_resu
     CHECK(r->name_n <= RACING_NAME_MAX); /* as long as the name that was asked for */
     s->named = true;
     s->name_n = r->name_n;
+    s->level = r->level;
+    s->muted = r->muted;
+    s->resumable |= r->resume[0] != '\0';
     memcpy(s->name, r->name, r->name_n);
     host_count(g->host, r->outcome == LOGIN_CREATED ? M_LOGINS_CREATED : M_LOGINS_OK, 1);
     LOG(g->host->log, &log_login, LF_SPAN("session", span_of(s->id, 8)),
         LF_SPAN("player", session_name(s)), LF_INT("registered", r->outcome == LOGIN_CREATED));
     if (waiting == WAIT_NAME)
-        reply_name_ok(g, s, buf_span(&aead));
+        reply_name_ok(g, s, buf_span(&aead), r->resume);
     else
         reply_auth_ok(g, s, buf_span(&aead));
     buf_fini_secret(&aead);
 }
 
+/* ERROR: the password cannot be used here. AUTH_FAILED: whoever this is may not in. */
+static const struct refusal {
+    bool error;
+    enum racing_metric row;
+    const char *text;
+} refusals[LOGIN_OUTCOMES_N] = {
+    [LOGIN_WRONG] = {false, M_LOGINS_WRONG, "Invalid password."},
+    [LOGIN_PASSWORD_SHORT] = {true, M_LOGINS_REFUSED, "Password is too short."},
+    [LOGIN_PASSWORD_UNUSABLE] = {true, M_LOGINS_REFUSED,
+                                 "Password cannot be used. The limit is 72 bytes without NUL."},
+    [LOGIN_STAFF_PASSWORD_SHORT] = {true, M_LOGINS_REFUSED,
+                                    "Password is too short for a staff account."},
+    [LOGIN_BUSY] = {true, M_LOGINS_BUSY, BUSY},
+    [LOGIN_THROTTLED] = {false, M_LOGINS_REFUSED,
+                         "Too many login attempts. Please try again later."},
+    [LOGIN_BANNED] = {false, M_LOGINS_REFUSED, NULL},
+    [LOGIN_INVALID] = {false, M_LOGINS_REFUSED, "This account cannot be used."},
+    [LOGIN_SUSPENDED] = {false, M_LOGINS_REFUSED, "This account is suspended."},
+    [LOGIN_LOCKED] = {false, M_LOGINS_REFUSED,
+                      "This account is locked after too many failed logins. Please try again "
+                      "later."},
+    [LOGIN_OTP_WANTED] = {false, M_LOGINS_REFUSED, "A one-time code is required."},
+    [LOGIN_OTP_WRONG] = {false, M_LOGINS_WRONG, "Invalid one-time code."},
+    [LOGIN_OTP_UNSET] = {false, M_LOGINS_REFUSED,
+                         "This account has to set up a second factor first."},
+    [LOGIN_ELSEWHERE] = {false, M_LOGINS_REFUSED, ELSEWHERE},
+    [LOGIN_RESUME_WRONG] = {false, M_LOGINS_WRONG, "Invalid resume token."},
+};
+
+/* Without characters that simple clients take for the message's end. */
+static void banned_text(char *to, size_t cap, const struct login_result *r, struct now now)
+{
+    static const struct {
+        int64_t ms;
+        const char *name;
+    } units[] = {{86400000, "days"}, {3600000, "hours"}, {60000, "minutes"}};
+    int64_t left = r->until_ms - now.unix_ms;
+    size_t i = 0;
+    while (i + 1 < ARRAY_LEN(units) && left < 2 * units[i].ms)
+        i++;
+    int n = snprintf(to, cap, "You are banned from this server");
+    if (r->until_ms)
+        n += snprintf(to + n, cap - (size_t)n, " for another %" PRId64 " %s",
+                      (left + units[i].ms - 1) / units[i].ms, units[i].name);
+    if (r->reason[0])
+        n += snprintf(to + n, cap - (size_t)n, " (%s)", r->reason);
+    for (char *p = to; *p; p++)
+        if (*p == ',' || *p == ':' || *p == '"')
+            *p = ' ';
+    (void)snprintf(to + n, cap - (size_t)n, ".");
+}
+
 static void fail(struct racing *g, struct session *s, const struct login_result *r,
                  enum waiting waiting)
 {
-    enum racing_metric row = r->outcome == LOGIN_WRONG  ? M_LOGINS_WRONG
-                             : r->outcome == LOGIN_BUSY ? M_LOGINS_BUSY
-                                                        : M_LOGINS_REFUSED;
-    host_count(g->host, row, 1);
+    const struct refusal *x = &refusals[r->outcome];
+    const char *text = x->text;
+    char banned[BAN_REASON_MAX + 100];
+    host_count(g->host, x->row, 1);
     LOG(g->host->log, &log_login_failed, LF_SPAN("session", span_of(s->id, 8)),
         LF_SPAN("player", span_of(r->name, r->name_n)), LF_ADDR("peer", &s->peer));
-    if (r->outcome == LOGIN_WRONG)
-        reply_message(g, s, "AUTH_FAILED",
-                      waiting == WAIT_NAME ? "Invalid password for this player name."
-                                           : "Invalid password.");
-    else if (r->outcome == LOGIN_PASSWORD_SHORT)
-        reply_error(g, s, "Password is too short.");
-    else if (r->outcome == LOGIN_PASSWORD_UNUSABLE)
-        reply_error(g, s, "Password cannot be used. The limit is 72 bytes without NUL.");
-    else if (!PLANTED(REPLY_LOST_ON_FAILURE))
-        reply_error(g, s, BUSY);
+    if (r->outcome == LOGIN_WRONG && waiting == WAIT_NAME)
+        text = "Invalid password for this player name.";
+    if (r->outcome == LOGIN_BANNED) {
+        banned_text(banned, sizeof banned, r, g->now);
+        text = banned;
+    }
+    if (r->outcome != LOGIN_BUSY || !PLANTED(REPLY_LOST_ON_FAILURE))
+        reply_message(g, s, x->error ? "ERROR" : "AUTH_FAILED", text);
 }
 
-void auth_result(struct racing *g, struct now now, const struct login_result *r)
+void auth_result(struct racing *g, struct now now, struct login_result *r)
 {
     struct session *s = session_get(g, ref_unpack(r->owner));
-    if (!s || s->ending || s->waiting == WAIT_NOTHING)
+    bool in = r->outcome == LOGIN_OK || r->outcome == LOGIN_CREATED;
+    if (!s || s->ending || s->waiting == WAIT_NOTHING) {
+        if (in)
+            give_back(g, r);
+        mem_wipe(r->resume, sizeof r->resume);
         return;
+    }
     enum waiting waiting = s->waiting;
     session_touch(g, s, now);
-    if (r->outcome == LOGIN_OK || r->outcome == LOGIN_CREATED)
+    if (in)
         succeed(g, s, r, waiting);
     else
         fail(g, s, r, waiting);
+    mem_wipe(r->resume, sizeof r->resume);
     lines_resume(g, s);
 }

@@ -16,7 +16,8 @@
 static const char *const members[F_MEMBERS] = {
     [F_COMMAND] = "command", [F_NAME] = "name",          [F_PASSWORD] = "password",
     [F_ROOM_ID] = "roomId",  [F_TARGET_ID] = "targetId", [F_MESSAGE] = "message",
-    [F_AEAD] = "udpAead",    [F_PACK] = "udpPack",
+    [F_AEAD] = "udpAead",    [F_PACK] = "udpPack",       [F_RESUME] = "resume",
+    [F_OTP] = "otp",
 };
 
 typedef void (*command_fn)(struct racing *, struct now, struct session *, const struct json_val *);
@@ -197,6 +198,8 @@ static void do_bye(struct racing *g, struct now now, struct session *s, const st
     (void)now;
     (void)v;
     reply_bare(g, s, "BYE_OK");
+    if (s->authenticated && s->resumable)
+        logins_drop_tokens(g->logins, s->account); /* who says goodbye does not come back by it */
     session_end(g, s, CLOSE_BYE);
 }
 

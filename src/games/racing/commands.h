@@ -21,6 +21,8 @@ enum command_member {
     F_MESSAGE,
     F_AEAD,
     F_PACK,
+    F_RESUME,
+    F_OTP,
     F_MEMBERS
 };
 

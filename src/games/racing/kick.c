@@ -29,6 +29,8 @@ void kick_banned(struct racing *g, const struct ban *b)
 {
     struct session *s;
     struct span game = span_of(g->host->game, strlen(g->host->game));
+    if (b->kind == BAN_ACCOUNT)
+        logins_drop_tokens(g->logins, b->account);
     for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)
         if (ban_covers(b, s->authenticated ? s->account : 0, &s->peer, game))
             kick(g, s, "You are banned from this server");

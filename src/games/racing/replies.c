@@ -80,7 +80,7 @@ void reply_unknown(struct racing *g, struct session *s, struct span command)
     end(g, s);
 }
 
-/* Ends the reply, with the negotiated keys in it if there are any; they leave no copy behind. */
+/* Ends the reply, with the negotiated keys in it if there are any; secrets leave no copy behind. */
 static void end_with_aead(struct racing *g, struct session *s, struct span udp_aead)
 {
     if (udp_aead.n) {
@@ -88,16 +88,18 @@ static void end_with_aead(struct racing *g, struct session *s, struct span udp_a
         (void)buf_append_span(&g->out, udp_aead);
     }
     end(g, s);
-    if (udp_aead.n)
+    if (g->out.n)
         mem_wipe(g->out.p, g->out.n);
 }
 
-void reply_name_ok(struct racing *g, struct session *s, struct span udp_aead)
+void reply_name_ok(struct racing *g, struct session *s, struct span udp_aead, const char *resume)
 {
     const char *truth = s->authenticated ? "true" : "false";
     begin(g, "NAME_OK");
     put_text(g, "name", session_name(s));
     (void)buf_printf(&g->out, ",\"authenticated\":%s,\"udpEncryption\":%s", truth, truth);
+    if (resume[0])
+        put_id(g, "resumeToken", resume);
     end_with_aead(g, s, udp_aead);
 }
 

@@ -15,8 +15,8 @@ static inline void reply_error(struct racing *g, struct session *s, const char *
     reply_message(g, s, "ERROR", message);
 }
 void reply_unknown(struct racing *, struct session *, struct span command);
-/* udp_aead: the text of the negotiated object, or empty. */
-void reply_name_ok(struct racing *, struct session *, struct span udp_aead);
+/* udp_aead: the text of the negotiated object, or empty. resume: a token, or "". */
+void reply_name_ok(struct racing *, struct session *, struct span udp_aead, const char *resume);
 void reply_auth_ok(struct racing *, struct session *, struct span udp_aead);
 void reply_room_created(struct racing *, struct session *, const struct room *);
 /* JOIN_OK, LEAVE_OK */

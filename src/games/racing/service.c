@@ -70,7 +70,9 @@ static void configure(struct racing *g, const struct config *c)
     buf_fini(&why);
     p.fold_names = g->set.fold_names;
     p.password_min = g->set.password_min;
+    p.single = (enum login_single)g->set.single_login;
     p.exempt = g->exempt;
+    login_policy_load(&p, c);
     logins_set_policy(g->logins, &p);
     if (strcmp(config_text(c, "racing.udp_shared_secret"), "RacingServerUDP2024!") == 0)
         LOG0(g->host->log, &log_default_secret);
@@ -135,6 +137,7 @@ static int racing_create(struct service **ret, struct host *host, const struct c
         return E_NOMEM;
     struct racing *g = &sv->g;
     g->host = host;
+    g->now = now;
     g->next_sweep = now.mono + SWEEP_EVERY;
     g->drain_deadline = NSEC_NEVER;
     init_tables(g);
@@ -155,6 +158,7 @@ static int racing_create(struct service **ret, struct host *host, const struct c
 static void racing_on_open(struct service *sv, struct now now, struct link_ref link,
                            const struct link_info *info)
 {
+    sv->g.now = now;
     struct session *s = session_open(&sv->g, now, link, info);
     if (!s) {
         host_close(sv->g.host, link, CLOSE_ERROR);
@@ -167,6 +171,7 @@ static void racing_on_open(struct service *sv, struct now now, struct link_ref l
 static size_t racing_on_bytes(struct service *sv, struct now now, struct link_ref link,
                               struct span bytes)
 {
+    sv->g.now = now;
     struct session *s = session_of_link(&sv->g, link);
     if (!s || s->ending)
         return bytes.n;
@@ -178,7 +183,7 @@ static size_t racing_on_bytes(struct service *sv, struct now now, struct link_re
 static void racing_on_close(struct service *sv, struct now now, struct link_ref link,
                             enum close_why why)
 {
-    (void)now;
+    sv->g.now = now;
     struct session *s = session_of_link(&sv->g, link);
     if (PLANTED(GHOST_AFTER_DISCONNECT) && s && why == CLOSE_BY_PEER && !ref_is_none(s->room))
         return;
@@ -191,12 +196,14 @@ static void racing_on_dgrams(struct service *sv, struct now now, uint16_t listen
                              const struct dgram *d, size_t n)
 {
     (void)listener_index;
+    sv->g.now = now;
     datagrams_in(&sv->g, now, d, n);
 }
 
 static void racing_on_answer(struct service *sv, struct now now, const struct answer *a)
 {
     struct login_result r;
+    sv->g.now = now;
     if (login_answer(sv->g.logins, now, a, &r))
         auth_result(&sv->g, now, &r);
     sessions_reap(&sv->g);
@@ -228,6 +235,7 @@ static void drain_some(struct racing *g, struct now now, bool first)
 static void racing_on_notice(struct service *sv, struct now now, const struct notice *n)
 {
     struct racing *g = &sv->g;
+    g->now = now;
     switch (n->kind) {
     case NOTICE_CONFIG: configure(g, n->u.config); break;
     case NOTICE_KICK: kick_players(g, n->u.id); break;
@@ -270,6 +278,7 @@ static nsec racing_on_time(struct service *sv, struct now now)
 {
     struct racing *g = &sv->g;
     struct login_result r;
+    g->now = now;
     while (login_due(g->logins, now, &r))
         auth_result(g, now, &r);
     lines_due(g, now);

@@ -113,7 +113,8 @@ void session_sign_out(struct racing *g, struct session *s)
 {
     if (!s->authenticated)
         return;
-    s->authenticated = false;
+    s->authenticated = s->resumable = false;
+    logins_signed_out(g->logins, g->now, s->account, &s->peer);
     struct session *other = session_of_account(g, s->account, s);
     if (!other)
         (void)hmap_del(&g->by_account, &s->account);
@@ -407,8 +408,10 @@ int session_sign_in(struct racing *g, struct session *s, int64_t account, const 
             (void)hmap_del(&g->by_account, &account);
         return rc;
     }
-    if (s->authenticated && s->account == account)
+    if (s->authenticated && s->account == account) {
+        logins_signed_out(g->logins, g->now, account, NULL); /* one session, two results */
         return 0;
+    }
     session_sign_out(g, s);
     if (first)
         list_push_back(&first->same_account, &s->same_account);

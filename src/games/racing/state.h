@@ -65,7 +65,10 @@ struct session {
     bool named, authenticated;
     uint8_t name_n;
     char name[RACING_NAME_MAX + 1];
-    int64_t account;          /* while authenticated */
+    int64_t account;          /* while authenticated, as the three below */
+    uint8_t level;            /* enum account_level */
+    bool muted;
+    bool resumable;           /* it was given a resume token */
     struct list same_account; /* ring of the sessions signed in as it, without a head */
 
     struct ref room;
@@ -108,6 +111,7 @@ struct host_group { /* sessions by the address of their TCP peer, for finding un
 
 struct racing {
     struct host *host;
+    struct now now; /* of the call at hand */
     struct settings set;
     struct slots sessions, rooms, groups;
     struct ref *by_link; /* session of a link, by slot of the link */
