@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/utf8.h"
 #include "games/racing/auth.h"
+#include "games/racing/cheat.h"
 #include "games/racing/replies.h"
 #include "games/racing/rooms.h"
 #include "games/racing/sessions.h"
@@ -32,7 +33,6 @@ static struct span id_member(const struct json_val *v, uint8_t scratch[ID_LEN])
 static void do_create_room(struct racing *g, struct now now, struct session *s,
                            const struct json_val *v)
 {
-    (void)now;
     uint8_t scratch[RACING_NAME_MAX];
     struct span name;
     if (v[F_NAME].type == JSON_ABSENT) {
@@ -57,13 +57,13 @@ static void do_create_room(struct racing *g, struct now now, struct session *s,
     }
     session_leave_room(g, s);
     room_join(g, r, s);
+    cheat_moved(g, now, s);
     reply_room_created(g, s, r);
 }
 
 static void do_join_room(struct racing *g, struct now now, struct session *s,
                          const struct json_val *v)
 {
-    (void)now;
     uint8_t scratch[ID_LEN];
     struct room *r = room_find(g, id_member(&v[F_ROOM_ID], scratch));
     if (!r) {
@@ -76,6 +76,7 @@ static void do_join_room(struct racing *g, struct now now, struct session *s,
     }
     session_leave_room(g, s);
     room_join(g, r, s);
+    cheat_moved(g, now, s);
     reply_room_id(g, s, "JOIN_OK", r->id);
     reply_room_event(g, r, s, "PLAYER_JOINED");
 }
@@ -175,7 +176,6 @@ static void do_player_info(struct racing *g, struct now now, struct session *s,
 static void do_start_game(struct racing *g, struct now now, struct session *s,
                           const struct json_val *v)
 {
-    (void)now;
     (void)v;
     struct room *r = room_get(g, s->room);
     if (!r) {
@@ -190,6 +190,7 @@ static void do_start_game(struct racing *g, struct now now, struct session *s,
     host_count(g->host, M_RACES_STARTED, 1);
     LOG(g->host->log, &log_race, LF_SPAN("room", span_of(r->id, 8)),
         LF_UINT("players", r->members_n));
+    cheat_started(g, now, r);
     reply_game_started(g, r);
 }
 

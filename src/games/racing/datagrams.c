@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/plant.h"
+#include "games/racing/cheat.h"
 #include "games/racing/rooms.h"
 #include "games/racing/sessions.h"
 #include "games/racing/update.h"
@@ -51,6 +52,7 @@ static int read_sealed(struct racing *g, struct session *s, const struct dgram *
     arena_give(&g->batch, d->bytes.n - (n > 0 ? (size_t)n : 0));
     if (n < 0)
         return n;
+    g->opened = true;
     int rc = update_parse(json_text(g, span_of(to, (size_t)n)), u);
     if (rc)
         return rc;
@@ -66,6 +68,35 @@ static int open_sealed(struct racing *g, struct session *s, const struct dgram *
     if (rc)
         arena_give(&g->batch, g->batch.n - before);
     return rc;
+}
+
+/* ---- rates ---- */
+
+static bool rate_allows(struct racing *g, struct now now, struct session *s)
+{
+    bool allowed = bucket_take(&s->datagrams, &g->set.datagrams, now.mono);
+    cheat_datagram(g, now, s, !allowed);
+    if (!allowed)
+        count(g, M_DGRAM_RATE);
+    return allowed;
+}
+
+static bool stranger_allowed(struct racing *g, struct now now, const struct addr *from)
+{
+    if (exempt_has(&g->exempt, from) ||
+        addr_limit_take(&g->strangers, from, &g->set.strangers, now.mono))
+        return true;
+    cheat_stranger(g, now, from);
+    count(g, M_DGRAM_RATE);
+    return false;
+}
+
+/* No message came from where a session sends. With an authenticated cipher that is held against it
+ * only if its keys prove that it did: everybody can forge a source address. */
+static void invalid(struct racing *g, struct now now, struct session *known)
+{
+    if (known && !known->aead)
+        cheat_invalid(g, now, known);
 }
 
 /* ---- accepting ---- */
@@ -158,6 +189,11 @@ static void accept(struct racing *g, struct now now, struct session *s, const st
         LF_ADDR("endpoint", &d->path.peer), LF_UINT("bytes", d->bytes.n),
         LF_STR("message", u->kind == UPDATE_INPUT ? "INPUT" : "UPDATE"));
     session_touch(g, s, now);
+    /* Outside a room nobody sees where it is, and nobody told it where to be. A message without any
+     * position says nothing about it. */
+    if (r && u->kind == UPDATE_POSITION && u->part[0].raw.n &&
+        !cheat_position(g, now, s, u->position))
+        return;
     if (u->kind == UPDATE_POSITION) {
         memcpy(s->position, u->position, sizeof s->position);
         memcpy(s->rotation, u->rotation, sizeof s->rotation);
@@ -222,10 +258,8 @@ static bool try_candidate(struct racing *g, struct now now, struct session *s,
     if (opener_peek(s->opener, d->bytes, first) || !looks_like_text(first) ||
         open_sealed(g, s, d, &u))
         return false;
-    if (bucket_take(&s->datagrams, &g->set.datagrams, now.mono))
+    if (rate_allows(g, now, s))
         accept_sealed(g, now, s, d, &u);
-    else
-        count(g, M_DGRAM_RATE);
     return true;
 }
 
@@ -271,12 +305,14 @@ static bool find_anywhere(struct racing *g, struct now now, const struct host_gr
 }
 
 /* A sealed datagram whose endpoint is new: same address first, then, where the address may differ,
- * everybody else. */
-static void find_sender(struct racing *g, struct now now, const struct dgram *d)
+ * everybody else. False: nobody sent it. */
+static bool find_sender(struct racing *g, struct now now, const struct dgram *d)
 {
     const struct host_group *h = session_group(g, &d->path.peer);
-    if (!(h && find_in_group(g, now, h, d)) && !find_anywhere(g, now, h, d))
-        count(g, M_DGRAM_UNKNOWN);
+    if ((h && find_in_group(g, now, h, d)) || find_anywhere(g, now, h, d))
+        return true;
+    count(g, M_DGRAM_UNKNOWN);
+    return false;
 }
 
 /* ---- the three forms ---- */
@@ -285,10 +321,13 @@ static void aead_in(struct racing *g, struct now now, const struct dgram *d, str
 {
     struct update u;
     int rc = s->authenticated || PLANTED(HEARD_WHEN_SIGNED_OUT) ? open_sealed(g, s, d, &u) : E_AUTH;
-    if (rc)
-        refuse_sealed(g, rc);
-    else
+    if (rc == 0) {
         accept_sealed(g, now, s, d, &u);
+        return;
+    }
+    refuse_sealed(g, rc);
+    if (g->opened)
+        cheat_invalid(g, now, s);
 }
 
 /* known: the session of the endpoint, or NULL. */
@@ -312,8 +351,9 @@ static void document_in(struct racing *g, struct now now, const struct dgram *d,
     if (known && (known->group->n == 1 || PLANTED(NEIGHBOURS_PORT_KEPT)) &&
         addr_same_host(&known->peer, &d->path.peer))
         refuse_sealed(g, rc);
-    else
-        find_sender(g, now, d);
+    else if (find_sender(g, now, d))
+        return;
+    invalid(g, now, known);
 }
 
 /* Sixty bytes can inflate to the full 8 KiB, and a sender's address may be forged. So whom no
@@ -335,6 +375,7 @@ static void plain_in(struct racing *g, struct now now, const struct dgram *d, st
     }
     if (update_parse(json_text(g, d->bytes), &u)) {
         count(g, M_DGRAM_MALFORMED);
+        invalid(g, now, known);
         return;
     }
     struct session *s = session_by_id(g, u.session_id);
@@ -354,10 +395,8 @@ static void plain_in(struct racing *g, struct now now, const struct dgram *d, st
         count(g, over ? M_DGRAM_PLAIN : M_DGRAM_MOVED);
         return;
     }
-    if (known != s && !bucket_take(&s->datagrams, &g->set.datagrams, now.mono)) {
-        count(g, M_DGRAM_RATE);
+    if (known != s && !rate_allows(g, now, s))
         return;
-    }
     accept(g, now, s, d, &u);
 }
 
@@ -378,14 +417,8 @@ static void datagram_in(struct racing *g, struct now now, const struct dgram *d)
         /* Found by its connection id, which only its owner and the server were told. */
         s = session_by_conn(g, conn_id);
     }
-    bool allowed =
-        s ? bucket_take(&s->datagrams, &g->set.datagrams, now.mono)
-          : exempt_has(&g->exempt, &d->path.peer) ||
-                addr_limit_take(&g->strangers, &d->path.peer, &g->set.strangers, now.mono);
-    if (!allowed) {
-        count(g, M_DGRAM_RATE);
+    if (s ? !rate_allows(g, now, s) : !stranger_allowed(g, now, &d->path.peer))
         return;
-    }
     if (conn_id && s)
         aead_in(g, now, d, s);
     else if (conn_id)
@@ -394,8 +427,10 @@ static void datagram_in(struct racing *g, struct now now, const struct dgram *d)
         document_in(g, now, d, s);
     else if (looks_plain(d->bytes))
         plain_in(g, now, d, s);
-    else
+    else {
         count(g, M_DGRAM_MALFORMED);
+        invalid(g, now, s);
+    }
 }
 
 void datagrams_in(struct racing *g, struct now now, const struct dgram *d, size_t n)
@@ -403,7 +438,7 @@ void datagrams_in(struct racing *g, struct now now, const struct dgram *d, size_
     arena_reset(&g->batch);
     for (size_t i = 0; i < n; i++) {
         size_t before = g->batch.n;
-        g->relayed = false;
+        g->relayed = g->opened = false;
         datagram_in(g, now, &d[i]);
         if (!g->relayed) /* nobody needs what it left there */
             arena_give(&g->batch, g->batch.n - before);

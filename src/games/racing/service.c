@@ -12,6 +12,7 @@
 
 #define SESSIONS_MAX  65536u
 #define STRANGERS_MAX 65536u
+#define FLOODS_TOLD   256u /* addresses of strangers in the audit a minute */
 #define ROOMS_MAX     1001u /* racing.max_rooms at most, and a new one before the old one is left */
 #define SWEEP_EVERY   NSEC_PER_S
 /* A batch of 64 of the largest datagrams, each opened, inflated, written anew and put on one line;
@@ -95,6 +96,7 @@ static void racing_destroy(struct service *sv)
     arena_fini(&g->batch);
     buf_fini_secret(&g->out);
     addr_limit_fini(&g->strangers);
+    addr_limit_fini(&g->strangers_told);
     hmap_fini(&g->by_id);
     hmap_fini(&g->by_endpoint);
     hmap_fini(&g->by_conn);
@@ -122,6 +124,7 @@ static void init_tables(struct racing *g)
     hmap_init(&g->by_account, sizeof(int64_t), seed, SESSIONS_MAX);
     hmap_init(&g->room_by_id, ID_LEN, seed, ROOMS_MAX);
     addr_limit_init(&g->strangers, seed, STRANGERS_MAX);
+    addr_limit_init(&g->strangers_told, seed, FLOODS_TOLD);
     list_init(&g->by_activity);
     list_init(&g->doomed);
     timerq_init(&g->resumes);
@@ -198,6 +201,7 @@ static void racing_on_dgrams(struct service *sv, struct now now, uint16_t listen
     (void)listener_index;
     sv->g.now = now;
     datagrams_in(&sv->g, now, d, n);
+    sessions_reap(&sv->g);
 }
 
 static void racing_on_answer(struct service *sv, struct now now, const struct answer *a)
@@ -286,6 +290,7 @@ static nsec racing_on_time(struct service *sv, struct now now)
         g->next_sweep = now.mono + SWEEP_EVERY;
         end_idle(g, now);
         addr_limit_sweep(&g->strangers, now.mono);
+        addr_limit_sweep(&g->strangers_told, now.mono);
         if (g->draining)
             drain_some(g, now, false);
     }

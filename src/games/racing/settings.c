@@ -1,4 +1,4 @@
-#include "games/racing/state.h"
+#include "games/racing/cheat.h"
 
 #include "wire/text.h"
 
@@ -30,7 +30,10 @@ void settings_load(struct settings *s, const struct config *c)
             rate_of(number(c, "racing.datagrams_per_s"), number(c, "racing.datagrams_burst")),
         .strangers =
             rate_of(number(c, "racing.strangers_per_s"), number(c, "racing.strangers_per_s")),
+        .datagrams_per_s = number(c, "racing.datagrams_per_s"),
+        .strangers_per_s = number(c, "racing.strangers_per_s"),
     };
+    cheat_load(s, c);
     const char *secret = config_text(c, "racing.udp_shared_secret");
     s->secret_n = strnlen(secret, sizeof s->secret);
     memcpy(s->secret, secret, s->secret_n);

@@ -15,6 +15,8 @@
 #include "core/host.h"
 #include "core/limit.h"
 #include "core/login.h"
+#include "core/motion.h"
+#include "core/spam.h"
 #include "games/racing/tables.h"
 #include "wire/gzip.h"
 
@@ -30,6 +32,9 @@ struct settings { /* a copy of what the configuration says */
     enum single_login single_login;
     enum plaintext plaintext;
     struct rate commands, datagrams, strangers;
+    uint32_t datagrams_per_s, strangers_per_s;
+    struct motion_policy motion;
+    struct spam_policy spam, invalid;
     size_t secret_n;
     uint8_t secret[256];
 };
@@ -43,6 +48,7 @@ struct room {
     struct ref host; /* a member */
     struct list members;
     uint32_t members_n;
+    nsec started_at; /* when its players were put on the grid last; 0: never */
 };
 
 enum waiting { WAIT_NOTHING, WAIT_NAME, WAIT_AUTHENTICATE };
@@ -65,8 +71,8 @@ struct session {
     bool named, authenticated;
     uint8_t name_n;
     char name[RACING_NAME_MAX + 1];
-    int64_t account;          /* while authenticated, as the three below */
-    uint8_t level;            /* enum account_level */
+    int64_t account; /* while authenticated, as the three below */
+    uint8_t level;   /* enum account_level */
     bool muted;
     bool resumable;           /* it was given a resume token */
     struct list same_account; /* ring of the sessions signed in as it, without a head */
@@ -100,6 +106,8 @@ struct session {
     struct host_group *group; /* sessions of the same address */
     struct list in_group;     /* those without endpoint first */
     float position[3], rotation[4];
+    struct motion motion;
+    struct spam spam, invalid; /* its datagrams; those that were none */
 };
 
 struct host_group { /* sessions by the address of their TCP peer, for finding unknown senders */
@@ -122,7 +130,7 @@ struct racing {
     struct list by_activity, doomed;
     struct timerq resumes;
     struct logins *logins;
-    struct addr_limit strangers;
+    struct addr_limit strangers, strangers_told; /* told: whose flood was audited lately */
     struct exempt exempt;                           /* from strangers and the login delay */
     struct bucket group_trials, scan_trials, scans; /* work spent on finding unknown senders */
     struct bucket inflations;                       /* and on what they packed */
@@ -130,6 +138,7 @@ struct racing {
     struct buf out;     /* one reply while it is written */
     struct arena batch; /* plaintexts of a batch of datagrams, until they are flushed */
     bool relayed;       /* the datagram at hand was queued for somebody */
+    bool opened;        /* it opened under the keys of the session it names */
     struct seal_ref plain_seal;
     bool draining;
     nsec drain_deadline;

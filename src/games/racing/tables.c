@@ -1,8 +1,23 @@
 #include "games/racing/tables.h"
 
+#include "core/motion.h"
+
 #define DGRAMS "slipgate_racing_datagrams_total"
 #define ENDED  "slipgate_racing_sessions_ended_total"
 #define LOGINS "slipgate_racing_logins_total"
+
+/* A row of each action for rule i, in the order of enum rule_action; help for the first one only.
+ */
+#define OFFENCES(i, rule, help)                                                               \
+    [M_OFFENCES + RACING_ACTIONS *                                                            \
+                      (i)] = {"slipgate_racing_offences_total",                               \
+                              "rule=\"" rule "\",action=\"observed\"", METRIC_COUNTER, help}, \
+                      [M_OFFENCES + RACING_ACTIONS * (i) +                                    \
+                          1] = {"slipgate_racing_offences_total",                             \
+                                "rule=\"" rule "\",action=\"told\"", METRIC_COUNTER, NULL},   \
+                      [M_OFFENCES + RACING_ACTIONS * (i) +                                    \
+                          2] = {"slipgate_racing_offences_total",                             \
+                                "rule=\"" rule "\",action=\"disconnected\"", METRIC_COUNTER, NULL}
 
 const struct metric_row racing_metrics[M_ROWS] = {
     [M_COMMANDS] = {"slipgate_racing_commands_total", "", METRIC_COUNTER,
@@ -43,6 +58,12 @@ const struct metric_row racing_metrics[M_ROWS] = {
     [M_TRIALS] =
         {"slipgate_racing_trial_decryptions_total", "", METRIC_COUNTER,
          "First blocks decrypted to find the sender of a datagram from an unknown endpoint."},
+    OFFENCES(0, "speed", "Offences against the rules of fair play, by rule and what was done."),
+    OFFENCES(1, "teleport", NULL),
+    OFFENCES(2, "packet_spam", NULL),
+    OFFENCES(3, "invalid_datagrams", NULL),
+    [M_UPDATES_DROPPED] = {"slipgate_racing_updates_dropped_total", "", METRIC_COUNTER,
+                           "Accepted updates that were not passed on, for where they said to be."},
 };
 
 const struct config_row racing_config[RACING_CONFIG_ROWS] = {
@@ -98,6 +119,33 @@ const struct config_row racing_config[RACING_CONFIG_ROWS] = {
      "Accept only datagrams under a negotiated authenticated cipher."},
     {"racing.udp_any_address", CONFIG_BOOL, "false", 0, 0, NULL, CONFIG_LIVE,
      "Accept sealed datagrams of a session from another address than its TCP connection's."},
+    {"racing.anticheat", CONFIG_ENUM, "observe", 0, 0, "off|observe|warn|enforce", CONFIG_LIVE,
+     "What an implausible movement leads to: nothing, a record in the audit, a warning too, or the "
+     "update dropped and in the end the session."},
+    {"racing.max_speed", CONFIG_INT, "0", 0, 1000000, NULL, CONFIG_LIVE,
+     "Fastest car in units per second; 0 if not known: then only teleports are judged."},
+    {"racing.anticheat_tolerance_percent", CONFIG_INT, "20", 0, 1000, NULL, CONFIG_LIVE,
+     "How much faster than racing.max_speed passes."},
+    {"racing.anticheat_teleport", CONFIG_INT, "200", 1, 1000000, NULL, CONFIG_LIVE,
+     "Units of a step beyond what speed explains that make it a teleport; more than a car is put "
+     "back by the game itself."},
+    {"racing.anticheat_burst", CONFIG_INT, "3", 1, MOTION_BURST_MAX, NULL, CONFIG_LIVE,
+     "Updates too fast in racing.anticheat_burst_ms that make an offence."},
+    {"racing.anticheat_burst_ms", CONFIG_INT, "2000", 1, 60000, NULL, CONFIG_LIVE,
+     "Milliseconds in which racing.anticheat_burst is counted."},
+    {"racing.anticheat_pause_ms", CONFIG_INT, "750", 0, 60000, NULL, CONFIG_LIVE,
+     "Milliseconds after an offence before the next one counts, for the player to hear of it."},
+    {"racing.anticheat_ladder", CONFIG_INT, "3", 0, 100, NULL, CONFIG_LIVE,
+     "Offences a player is told of before the next one ends the session, where a rule is "
+     "enforced."},
+    {"racing.anticheat_decay_s", CONFIG_INT, "60", 0, 86400, NULL, CONFIG_LIVE,
+     "Seconds after which one offence is forgiven; 0 for never."},
+    {"racing.packet_spam", CONFIG_ENUM, "observe", 0, 0, "off|observe|warn|enforce", CONFIG_LIVE,
+     "What more than racing.datagrams_per_s leads to, beside being dropped."},
+    {"racing.invalid_datagrams", CONFIG_ENUM, "observe", 0, 0, "off|observe|warn|enforce",
+     CONFIG_LIVE, "What more than racing.invalid_datagrams_per_min leads to."},
+    {"racing.invalid_datagrams_per_min", CONFIG_INT, "50", 1, 1000000, NULL, CONFIG_LIVE,
+     "Datagrams of one session in a minute that may be no messages."},
 };
 
 const struct log_row

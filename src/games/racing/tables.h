@@ -13,6 +13,9 @@
 #define RACING_OUT_MAX  524288u
 #define RACING_ROOM_MAX 64u /* ceiling of racing.room_size */
 
+#define RACING_RULES   4u /* of fair play */
+#define RACING_ACTIONS 3u
+
 enum racing_metric {
     M_COMMANDS,
     M_COMMANDS_REFUSED,
@@ -43,11 +46,13 @@ enum racing_metric {
     M_DGRAM_ROOM,
     M_DELIVERIES,
     M_TRIALS,
+    M_OFFENCES, /* a row for each rule and action, see cheat.c */
+    M_UPDATES_DROPPED = M_OFFENCES + RACING_RULES * RACING_ACTIONS,
     M_ROWS,
 };
 
 extern const struct metric_row racing_metrics[M_ROWS];
-#define RACING_CONFIG_ROWS 25u
+#define RACING_CONFIG_ROWS 37u
 extern const struct config_row racing_config[RACING_CONFIG_ROWS];
 
 extern const struct log_row log_session_open, log_session_end, log_command, log_login,
