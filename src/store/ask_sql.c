@@ -116,7 +116,8 @@ static int query_parameters(const struct ask *ask, enum ask_op *op, struct value
     CHECK(ask->u.query.query < QUERY_N && ask->u.query.n <= QUERY_VALUES);
     *op = (enum ask_op)ask->u.query.query;
     *n = ask->u.query.n;
-    memcpy(v, ask->u.query.v, *n * sizeof *v);
+    if (*n) /* a query without parameters has no list of them */
+        memcpy(v, ask->u.query.v, *n * sizeof *v);
     int rc = query_check(parameters_of(*op), v, *n);
     for (size_t i = 0; i < *n && rc == 0; i++)
         if (v[i].type == VALUE_TEXT && v[i].u.text.n > ASK_FOLD_MAX && is_folded(*op, i))
