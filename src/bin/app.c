@@ -1,10 +1,13 @@
 #include "bin/app.h"
 #include "bin/app_audit.h"
+#include "bin/app_bans.h"
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "bin/notify.h"
 #include "bin/rows.h"
+#include "core/ban_desk.h"
+#include "core/limits.h"
 #include "os/clock.h"
 
 #include <errno.h>
@@ -98,6 +101,9 @@ static uint32_t links_max(struct app *a)
 
 static int server_open(struct app *a, struct buf *why)
 {
+    struct limits limits;
+    if (limits_load(&limits, a->config, why))
+        return E_CONFIG;
     struct server_cfg cfg = {
         .loop = a->loop,
         .log = a->log,
@@ -105,13 +111,15 @@ static int server_open(struct app *a, struct buf *why)
         .entropy = &a->entropy,
         .ask = {[ASK_TO_STORE] = store_port(a->store), [ASK_TO_HASH] = hash_port(a->hash)},
         .audit = a->audit,
+        .bans = a->bans,
+        .exempt = limits.exempt,
+        .proxies = limits.proxies,
+        .handshakes_per_addr = limits.handshakes_per_addr,
         .links_max = links_max(a),
         .handshakes_max = (uint32_t)config_int(a->config, "server.max_handshakes"),
         .handshake_max = (nsec)config_int(a->config, "server.handshake_timeout_s") * NSEC_PER_S,
         .udp_buffer_bytes = (uint32_t)config_int(a->config, "server.udp_buffer_bytes"),
     };
-    if (exempt_parse(&cfg.exempt, config_text(a->config, "limits.exempt"), why))
-        return E_CONFIG;
     int rc = server_create(&a->server, &cfg);
     return rc ? rc : app_cert_use(a, why);
 }
@@ -134,6 +142,7 @@ static bool is_ready(void *ctx, struct buf *why)
     struct app *a = ctx;
     const char *fault = a->state != APP_RUNNING        ? "draining"
                         : !store_ready(a->store)       ? "the store is down"
+                        : !ban_desk_ready(a->bans)     ? "the list of bans was not read yet"
                         : !server_accepting(a->server) ? "not accepting"
                                                        : NULL;
     if (fault)
@@ -168,6 +177,8 @@ static int build(struct app *a, struct buf *why)
         rc = store_open(a, why);
     if (rc == 0)
         rc = app_audit_open(a, why);
+    if (rc == 0)
+        rc = app_bans_open(a);
     if (rc == 0)
         rc = hash_open(a);
     if (rc == 0)
@@ -226,6 +237,8 @@ void app_destroy(struct app *a)
         hash_close(a->hash);
         store_close(a->store);
         server_destroy(a->server);
+        a->server = NULL;
+        app_bans_destroy(a);
         app_audit_destroy(a);
         hash_destroy(a->hash);
         store_destroy(a->store);

@@ -38,6 +38,9 @@ struct app {
     struct audit_log *audit;
     struct spool *audit_spool;
     struct loop_timer *audit_timer;
+    struct ban_desk *bans;
+    struct loop_timer *bans_timer;
+    nsec bans_deadline;
     struct hash *hash;
     struct cert *cert;
     struct server *server;

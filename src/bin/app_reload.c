@@ -5,6 +5,7 @@
 #include "bin/app_audit.h"
 #include "bin/notify.h"
 #include "bin/rows_tls.h"
+#include "core/limits.h"
 
 #include <stdio.h>
 
@@ -48,13 +49,16 @@ static const struct log_row row_part_failed = {LOG_ERROR, "config.part_failed",
 /* What the parts take over without a restart. */
 static void spread(struct app *a, struct buf *why)
 {
-    struct exempt exempt;
+    struct limits limits;
     int rc = a->admin ? admin_set_config(a->admin, a->config) : 0;
     struct notice notice = {.kind = NOTICE_CONFIG, .u.config = a->config};
     a->log->level = (enum log_level)config_enum(a->config, "log.level");
     log_sink_set_format(a->sink, (enum log_sink_format)config_enum(a->config, "log.format"));
-    if (exempt_parse(&exempt, config_text(a->config, "limits.exempt"), why) == 0)
-        server_set_exempt(a->server, &exempt);
+    if (limits_load(&limits, a->config, why) == 0) {
+        server_set_exempt(a->server, &limits.exempt);
+        server_set_proxies(a->server, &limits.proxies);
+        server_set_handshakes_per_addr(a->server, limits.handshakes_per_addr);
+    }
     (void)hash_set_cost(a->hash, (unsigned)config_int(a->config, "accounts.password_cost"));
     hash_set_queue_max(a->hash, (uint32_t)config_int(a->config, "accounts.queue_max_s"));
     if (rc)

@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "bin/rows.h"
-#include "core/limit.h"
+#include "core/limits.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -59,16 +59,6 @@ static int check_ports(const struct config *c, struct listeners *all, struct buf
     return rc == 0 && admin.port ? add(all, &admin, why) : rc;
 }
 
-static int check_exempt(const struct config *c, struct buf *why)
-{
-    struct exempt exempt;
-    (void)buf_append_str(why, "limits.exempt: ");
-    if (exempt_parse(&exempt, config_text(c, "limits.exempt"), why))
-        return E_CONFIG;
-    buf_clear(why);
-    return 0;
-}
-
 static int check_store(const struct config *c, struct buf *why)
 {
     struct store_cfg cfg = {.url = config_text(c, "store.url"),
@@ -79,7 +69,8 @@ static int check_store(const struct config *c, struct buf *why)
 int config_check(const struct config *c, struct buf *why)
 {
     struct listeners all = {.n = 0};
-    int rc = check_exempt(c, why);
+    struct limits limits;
+    int rc = limits_load(&limits, c, why);
     if (rc == 0)
         rc = check_ports(c, &all, why);
     if (rc == 0)

@@ -3,6 +3,7 @@
 #include "admin/admin.h"
 #include "core/login.h"
 #include "bin/app_audit.h"
+#include "core/limits.h"
 #include "games/racing/racing.h"
 #include "os/hash.h"
 #include "store/store.h"
@@ -24,12 +25,6 @@ static const struct config_row rows_program[] = {
      "Seconds a drain waits for players to leave before it closes what is left."},
     {"server.udp_buffer_bytes", CONFIG_INT, "4194304", 65536, 1073741824, NULL, CONFIG_RESTART,
      "Bytes of buffer asked of the kernel for each direction of each UDP socket."},
-};
-
-static const struct config_row rows_limits[] = {
-    {"limits.exempt", CONFIG_TEXT, "loopback private", 0, 0, NULL, CONFIG_LIVE,
-     "Sources that per-address limits spare: loopback, private, addresses and networks such as "
-     "203.0.113.0/24, separated by blanks. Nothing, or none: spare nobody."},
 };
 
 static const struct config_row rows_log[] = {
@@ -62,7 +57,7 @@ int rows_config(struct config **ret)
     tables[n++] = TABLE(store_config);
     tables[n++] = TABLE(app_audit_config);
     tables[n++] = TABLE(admin_config);
-    tables[n++] = TABLE(rows_limits);
+    tables[n++] = limits_config;
     tables[n++] = TABLE(rows_log);
     return config_create(ret, tables, n);
 }
