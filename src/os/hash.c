@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "os/clock.h"
+#include "os/otp.h"
 #include "os/password.h"
 
 #include <sched.h>
@@ -14,6 +15,7 @@
 #define UNIT_NS_GUESS    51000 /* a bcrypt of cost c is 2^c units; until something was measured */
 #define UNIT_NS_SHARE    8     /* a measurement moves the average by this part of the difference */
 #define QUEUE_MAX_S_MOST 600
+#define CODE_MAX         64u
 
 const struct config_row hash_config[3] = {
     {"accounts.password_cost", CONFIG_INT, "12", PASSWORD_COST_MIN, PASSWORD_COST_MAX, NULL,
@@ -80,6 +82,8 @@ struct hash_job {
     bool rehash;
     struct password_record record; /* to verify against, or made */
     uint8_t salt[PASSWORD_SALT_BYTES];
+    size_t key_n; /* OTP: the key, the code behind it, and of when */
+    int64_t unix_ms, step;
     bool cut; /* the password was longer than any that was ever accepted */
     size_t password_n;
     uint8_t password[];
@@ -100,7 +104,10 @@ static void work(struct job *job)
         j->rc = E_BUSY;
         return;
     }
-    if (j->kind == ASK_HASH_MAKE)
+    if (j->kind == ASK_HASH_OTP)
+        j->rc = otp_check(span_of(password.p, j->key_n), span_skip(password, j->key_n), j->unix_ms,
+                          &j->step);
+    else if (j->kind == ASK_HASH_MAKE)
         j->rc = password_make(&j->record, password, j->cost, j->salt);
     else
         j->rc = password_verify(&j->record, password, j->cost, &j->rehash);
@@ -143,6 +150,8 @@ static void done(struct job *job, struct now now)
     struct answer a = {.req = j->owner.req, .kind = j->kind, .rc = j->rc};
     if (j->rc == 0 && j->kind == ASK_HASH_MAKE)
         a.u.password = j->record;
+    else if (j->rc == 0 && j->kind == ASK_HASH_OTP)
+        a.u.otp_step = j->step;
     else if (j->rc == 0)
         a.u.rehash = j->rehash;
     struct ask_owner owner = j->owner;
@@ -151,15 +160,10 @@ static void done(struct job *job, struct now now)
     mem_wipe(&a, sizeof a);
 }
 
-static struct hash_job *make_job(struct hash *h, const struct ask *ask, struct ask_owner owner)
+static struct hash_job *new_job(struct hash *h, const struct ask *ask, struct ask_owner owner,
+                                struct span first, struct span second)
 {
-    bool make = ask->kind == ASK_HASH_MAKE;
-    CHECK(make || ask->kind == ASK_HASH_VERIFY);
-    struct span password = make ? ask->u.make.password : ask->u.verify.password;
-    bool cut = password.n > PASSWORD_LEGACY_MAX;
-    if (cut)
-        password.n = PASSWORD_LEGACY_MAX;
-    struct hash_job *j = mem_zalloc(1, sizeof *j + password.n);
+    struct hash_job *j = mem_zalloc(1, sizeof *j + first.n + second.n);
     if (!j)
         return NULL;
     j->job = (struct job){work, done, NULL};
@@ -170,10 +174,43 @@ static struct hash_job *make_job(struct hash *h, const struct ask *ask, struct a
     j->cost = h->cost;
     j->submitted = clock_now().mono;
     j->wait_max = h->queue_max;
+    j->password_n = first.n + second.n;
+    if (first.n)
+        memcpy(j->password, first.p, first.n);
+    if (second.n)
+        memcpy(j->password + first.n, second.p, second.n);
+    return j;
+}
+
+static struct hash_job *make_otp(struct hash *h, const struct ask *ask, struct ask_owner owner)
+{
+    struct span key = ask->u.otp.secret, code = ask->u.otp.code;
+    CHECK(key.n >= OTP_SECRET_MIN && key.n <= OTP_SECRET_MAX);
+    if (code.n > CODE_MAX)
+        code = SPAN_NULL; /* as wrong as any */
+    struct hash_job *j = new_job(h, ask, owner, key, code);
+    if (!j)
+        return NULL;
+    j->key_n = key.n;
+    j->unix_ms = ask->u.otp.unix_ms;
+    j->units = 1;
+    return j;
+}
+
+static struct hash_job *make_job(struct hash *h, const struct ask *ask, struct ask_owner owner)
+{
+    bool make = ask->kind == ASK_HASH_MAKE;
+    if (ask->kind == ASK_HASH_OTP)
+        return make_otp(h, ask, owner);
+    CHECK(make || ask->kind == ASK_HASH_VERIFY);
+    struct span password = make ? ask->u.make.password : ask->u.verify.password;
+    bool cut = password.n > PASSWORD_LEGACY_MAX;
+    if (cut)
+        password.n = PASSWORD_LEGACY_MAX;
+    struct hash_job *j = new_job(h, ask, owner, password, SPAN_NULL);
+    if (!j)
+        return NULL;
     j->cut = cut;
-    j->password_n = password.n;
-    if (password.n)
-        memcpy(j->password, password.p, password.n);
     if (make)
         entropy_get(h->entropy, j->salt, sizeof j->salt);
     else
@@ -248,7 +285,9 @@ int hash_create(struct hash **ret, struct loop *loop, const struct hash_cfg *cfg
     h->unit = UNIT_NS_GUESS;
     atomic_init(&h->ending, false);
     hash_set_queue_max(h, cfg->queue_max_s);
-    int rc = hash_set_cost(h, cfg->cost);
+    int rc = otp_init();
+    if (rc == 0)
+        rc = hash_set_cost(h, cfg->cost);
     int base = rc ? rc : metrics_register(cfg->metrics, metric_rows, METRICS_N);
     if (base < 0)
         rc = base;

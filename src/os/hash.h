@@ -1,5 +1,5 @@
-/* Password hashing off the loop: answers ASK_HASH_MAKE and ASK_HASH_VERIFY from threads of its own
- * that run at lower priority than the loop.
+/* Password hashing off the loop: answers ASK_HASH_MAKE, ASK_HASH_VERIFY and ASK_HASH_OTP (os/otp.h)
+ * from threads of its own that run at lower priority than the loop.
  *
  * The queue is bounded by time: submit says E_BUSY when the work already queued is expected to take
  * longer than queue_max_s (from a moving average of what hashing costs here now), and an ask that

@@ -308,6 +308,9 @@ static int bound_create(struct bound **ret, struct server *s, const struct servi
         .game = ops->name,
         .audit = s->cfg.audit,
         .bans = s->cfg.bans,
+        .guard = s->cfg.guard,
+        .secrets = s->cfg.secrets,
+        .presence = s->cfg.ask[ASK_TO_PRESENCE] != NULL,
     };
     int base = ops->metrics_n ? metrics_register(s->cfg.metrics, ops->metrics, ops->metrics_n) : 0;
     int rc = base < 0 ? base : s->loop->ops->timer_open(s->loop, on_time, b, &b->timer);

@@ -30,6 +30,8 @@ struct server_cfg {
     struct entropy *entropy;
     struct ask_port *ask[ASK_TO_N]; /* NULL: every ask to it is refused with E_BUSY */
     struct audit_log *audit;        /* NULL: none is kept */
+    struct login_guard *guard;      /* NULL: each service's logins have their own */
+    const uint8_t *secrets;         /* the key that seals secrets; NULL: there is none */
     struct ban_desk *bans;          /* NULL: nobody is banned. Addresses in it are refused when they
                                        connect, and their links end when they come into it */
     SSL_CTX *tls;                 /* for new handshakes; a reference is taken. NULL until set_tls */
