@@ -491,6 +491,10 @@ void operate_run(struct operate *o, struct now now, const struct desk_actor *by,
         op_refuse(o, token, "no server is running", "start it");
         return;
     }
+    if (op.row->name[0] == 'b' && !o->cfg.bans) {
+        op_refuse(o, token, "there are no bans here", NULL);
+        return;
+    }
     buf_init(&why, 512);
     int rc = operate_read(op.row, &op.args, arguments, &why);
     if (rc == 0)

@@ -22,7 +22,7 @@
         key, CONFIG_BOOL, "true", 0, 0, NULL, CONFIG_LIVE, who \
     }
 
-const struct config_row staff_config[11] = {
+const struct config_row staff_config[10] = {
     GATE("staff.can_teleport", "Whether staff may move players."),
     GATE("staff.can_create_items", "Whether staff may make items."),
     GATE("staff.can_modify_players", "Whether staff may change characters."),
@@ -37,10 +37,9 @@ const struct config_row staff_config[11] = {
      "Audit every command of staff. What changes anything is audited in any case."},
     {"staff.disabled_commands", CONFIG_TEXT, "", 0, 1000, NULL, CONFIG_LIVE,
      "Commands that nobody has, separated by blanks."},
-    {"staff.password_min_length", CONFIG_INT, "12", 1, 72, NULL, CONFIG_LIVE,
-     "Shortest password in bytes of an account above level 1 that is set by command."},
-    {"staff.player_password_min_length", CONFIG_INT, "8", 1, 72, NULL, CONFIG_LIVE,
-     "The same for players' accounts; games register players under a minimum of their own."},
+    {"staff.player_password_min", CONFIG_INT, "8", 1, 72, NULL, CONFIG_LIVE,
+     "Shortest password in bytes of a player's account that is set by command; games register "
+     "players under a minimum of their own."},
 };
 
 static const struct log_row log_denied = {LOG_WARN, "staff.denied", "command refused"};
@@ -197,7 +196,7 @@ static void give(struct staff_job *j, struct now now, int rc)
         j->owner.answer(j->owner.ctx, now, &a);
     } else if (j->why) {
         j->why(j->ctx, now, rc, buf_span(&j->out));
-    } else {
+    } else if (j->said) {
         j->said(j->ctx, now, rc, buf_span(&j->out));
     }
     job_free(j);
@@ -555,9 +554,15 @@ void staff_close(struct staff *st)
     now = st->cfg.loop->ops->now(st->cfg.loop);
     while ((n = list_first(&st->queue)))
         give(CONTAINER_OF(n, struct staff_job, in), now, E_BUSY);
+    LIST_EACH (node, &st->running) {
+        struct staff_job *j = CONTAINER_OF(node, struct staff_job, in);
+        struct answer a = {.req = j->owner.req, .kind = ASK_COMMAND, .rc = E_BUSY};
+        if (j->owner.answer)
+            j->owner.answer(j->owner.ctx, now, &a);
+        j->owner.answer = NULL;
+    }
 }
 
-/* What still waits is answered even now: a service counts what it asked. */
 void staff_destroy(struct staff *st)
 {
     struct list *n;

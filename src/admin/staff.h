@@ -29,7 +29,7 @@
 #define STAFF_REPEAT            (1500 * NSEC_PER_MS)
 #define STAFF_DENIED_PER_MINUTE 5u
 
-extern const struct config_row staff_config[11];
+extern const struct config_row staff_config[10];
 
 struct staff;
 
@@ -51,7 +51,8 @@ struct staff_cfg {
 MUST_USE int staff_create(struct staff **ret, const struct staff_cfg *, const struct config *);
 /* Store, desk, bans and audit call no more by then. NULL is fine. */
 void staff_destroy(struct staff *);
-/* Answers what waits (E_BUSY) and takes no more: before the store is closed and services go. */
+/* Takes no more, and answers services that wait for a command (E_BUSY) while they are there; what
+ * is under way goes on. */
 void staff_close(struct staff *);
 void staff_set_config(struct staff *, const struct config *);
 

@@ -109,7 +109,9 @@ static int server_open(struct app *a, struct buf *why)
         .log = a->log,
         .metrics = &a->metrics,
         .entropy = &a->entropy,
-        .ask = {[ASK_TO_STORE] = store_port(a->store), [ASK_TO_HASH] = hash_port(a->hash)},
+        .ask = {[ASK_TO_STORE] = store_port(a->store),
+                [ASK_TO_HASH] = hash_port(a->hash),
+                [ASK_TO_STAFF] = staff_port(a->staff.staff)},
         .audit = a->audit,
         .bans = a->bans,
         .exempt = limits.exempt,
@@ -182,6 +184,8 @@ static int build(struct app *a, struct buf *why)
     if (rc == 0)
         rc = hash_open(a);
     if (rc == 0)
+        rc = app_staff_open(a, why);
+    if (rc == 0)
         rc = app_cert_open(a, why);
     if (rc == 0)
         rc = server_open(a, why);
@@ -191,6 +195,8 @@ static int build(struct app *a, struct buf *why)
         rc = trim_create(&a->trim, a->loop, a->server);
     if (rc == 0)
         rc = admin_open(a, why);
+    if (rc == 0)
+        rc = app_staff_listen(a, why);
     if (rc == 0)
         rc = app_cert_watch(a);
     return rc ? rc : app_signals_open(a);
@@ -232,6 +238,7 @@ void app_destroy(struct app *a)
         if (a->cert_timer)
             a->loop->ops->timer_close(a->cert_timer);
         admin_destroy(a->admin);
+        app_staff_close(a);
         trim_destroy(a->trim);
         app_audit_close(a);
         hash_close(a->hash);
@@ -240,6 +247,7 @@ void app_destroy(struct app *a)
         a->server = NULL;
         app_bans_destroy(a);
         app_audit_destroy(a);
+        app_staff_destroy(a);
         hash_destroy(a->hash);
         store_destroy(a->store);
         cert_destroy(a->cert);

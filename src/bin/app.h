@@ -7,6 +7,7 @@
 
 #include "admin/admin.h"
 #include "base/entropy.h"
+#include "bin/app_staff.h"
 #include "bin/gauges.h"
 #include "bin/options.h"
 #include "os/cert.h"
@@ -42,6 +43,7 @@ struct app {
     struct loop_timer *bans_timer;
     nsec bans_deadline;
     struct hash *hash;
+    struct app_staff staff;
     struct cert *cert;
     struct server *server;
     struct trim *trim;
@@ -68,7 +70,10 @@ MUST_USE int app_cert_open(struct app *, struct buf *why); /* opens or makes it 
 MUST_USE int app_cert_use(struct app *, struct buf *why);  /* shows it to new connections */
 MUST_USE int app_cert_watch(struct app *);                 /* starts looking for changes */
 void app_cert_reload(struct app *);                        /* outcome is logged */
-void app_reload(struct app *);                             /* SIGHUP; outcome is logged */
+/* SIGHUP; the outcome is logged, and what is wrong is in why too. E_CONFIG, E_NOMEM. */
+int app_reload(struct app *, struct buf *why);
+/* No new players; with APP_STOPPING the end when those who are here have left. */
+void app_drain(struct app *, struct now, enum app_state);
 MUST_USE int app_signals_open(struct app *);
 void app_signals_close(struct app *);
 void app_warn(struct app *); /* about settings that are legal and dangerous */

@@ -64,6 +64,7 @@ static void spread(struct app *a, struct buf *why)
     if (rc)
         LOG(a->log, &row_part_failed, LF_STR("part", "admin"), LF_STR("error", err_name(rc)));
     server_notice(a->server, &notice);
+    app_staff_reload(a);
 }
 
 static int read_again(struct app *a, struct config **ret, struct buf *why)
@@ -86,27 +87,25 @@ static int read_again(struct app *a, struct config **ret, struct buf *why)
     return rc;
 }
 
-void app_reload(struct app *a)
+int app_reload(struct app *a, struct buf *why)
 {
     struct config *next;
-    struct buf why;
-    buf_init(&why, 2048);
     notify_send("RELOADING=1");
     /* First: what the reload has to say belongs into the new file, a failure above all. */
     reopen_log(a);
-    int rc = read_again(a, &next, &why);
+    int rc = read_again(a, &next, why);
     if (rc) {
-        LOG(a->log, &row_failed, LF_SPAN("reason", buf_span(&why)), LF_STR("error", err_name(rc)));
+        LOG(a->log, &row_failed, LF_SPAN("reason", buf_span(why)), LF_STR("error", err_name(rc)));
     } else {
         struct config *from = a->config;
         a->config = next;
         app_audit_reloaded(a, from);
         config_destroy(from);
-        spread(a, &why);
+        spread(a, why);
         LOG0(a->log, &row_reloaded);
         app_warn(a);
     }
     app_cert_reload(a); /* a renewed one does not wait for a mended configuration either */
     notify_send("READY=1");
-    buf_fini(&why);
+    return rc;
 }

@@ -18,7 +18,7 @@ static void on_drained(void *ctx, struct now now, uint32_t links_cut)
         uvloop_stop(a->uv);
 }
 
-static void drain(struct app *a, struct now now, enum app_state state)
+void app_drain(struct app *a, struct now now, enum app_state state)
 {
     int64_t timeout_s = config_int(a->config, "server.drain_timeout_s");
     a->state = state;
@@ -29,16 +29,21 @@ static void drain(struct app *a, struct now now, enum app_state state)
 static void on_signal(void *ctx, struct now now, int signo)
 {
     struct app *a = ctx;
+    struct buf why;
     LOG(a->log, &row_signal, LF_STR("signal", sigabbrev_np(signo)));
     switch (signo) {
-    case SIGHUP: app_reload(a); break;
+    case SIGHUP:
+        buf_init(&why, 2048);
+        (void)app_reload(a, &why); /* it has logged it */
+        buf_fini(&why);
+        break;
     case SIGUSR1:
         if (a->state == APP_RUNNING)
-            drain(a, now, APP_DRAINING);
+            app_drain(a, now, APP_DRAINING);
         break;
     default:
         if (a->state != APP_STOPPING) {
-            drain(a, now, APP_STOPPING);
+            app_drain(a, now, APP_STOPPING);
         } else {
             LOG0(a->log, &row_at_once);
             uvloop_stop(a->uv);

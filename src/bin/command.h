@@ -70,6 +70,7 @@ int command_main(const struct command *const *commands, size_t n, int argc, char
 
 /* Each is defined in its own cmd_*.c. */
 extern const struct command command_serve, command_config, command_certificate, command_bots,
-    command_migrate;
+    command_account, command_ban, command_session, command_room, command_reload, command_drain,
+    command_status, command_command, command_migrate;
 
 #endif

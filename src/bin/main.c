@@ -9,6 +9,14 @@ static const struct command *const commands[] = {
     &command_certificate,
     &command_migrate,
     &command_bots,
+    &command_account,
+    &command_ban,
+    &command_session,
+    &command_room,
+    &command_command,
+    &command_reload,
+    &command_drain,
+    &command_status,
 };
 
 int main(int argc, char **argv)

@@ -1,6 +1,8 @@
 #include "bin/rows.h"
 
 #include "admin/admin.h"
+#include "admin/control.h"
+#include "admin/staff.h"
 #include "core/login.h"
 #include "bin/app_audit.h"
 #include "core/limits.h"
@@ -57,6 +59,8 @@ int rows_config(struct config **ret)
     tables[n++] = TABLE(store_config);
     tables[n++] = TABLE(app_audit_config);
     tables[n++] = TABLE(admin_config);
+    tables[n++] = TABLE(control_config);
+    tables[n++] = TABLE(staff_config);
     tables[n++] = limits_config;
     tables[n++] = TABLE(rows_log);
     return config_create(ret, tables, n);

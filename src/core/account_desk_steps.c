@@ -75,8 +75,8 @@ static int password_fits(struct desk_job *j, uint8_t level)
     if (p.n < min || p.n == 0)
         return desk_fail(j, E_RANGE, "the password is too short",
                          level > LEVEL_PLAYER
-                             ? "give at least as many bytes as staff.password_min_length says"
-                             : "give at least as many bytes as accounts.password_min_length says");
+                             ? "give at least as many bytes as accounts.staff_password_min says"
+                             : "give at least as many bytes as staff.player_password_min says");
     if (p.n > PASSWORD_MAX || memchr(p.p, '\0', p.n))
         return desk_fail(j, E_RANGE, "the password cannot be used",
                          "give one of at most 72 bytes without NUL");

@@ -1,0 +1,136 @@
+/* `slipgate ban ...` (docs/moderation.md). */
+#include "bin/remote.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHUNK 24000u /* bytes of lines that one request of an import carries */
+
+static int send_chunk(struct remote *r, struct buf *lines, int64_t total[2])
+{
+    struct buf errors;
+    remote_begin(r, "ban import");
+    remote_text(r, "lines", buf_span(lines));
+    if (cmdline_has(r->line, "force"))
+        remote_flag(r, "force");
+    buf_clear(lines);
+    int code = remote_call(r);
+    if (code)
+        return code;
+    total[0] += remote_member_int(r, "added");
+    total[1] += remote_member_int(r, "refused");
+    buf_init(&errors, 16384);
+    if (remote_member_text(r, "errors", &errors) && errors.n)
+        (void)command_failed("%.*s", (int)errors.n, (const char *)errors.p);
+    buf_fini(&errors);
+    return EXIT_FINE;
+}
+
+/* Line by line into chunks; what is wrong is said by the server, with the line's number in its
+ * chunk. */
+static int send_file(struct remote *r, FILE *file, int64_t total[2])
+{
+    struct buf lines;
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    int code = EXIT_FINE;
+    buf_init(&lines, 2 * CHUNK);
+    while (code == EXIT_FINE && (n = getline(&line, &cap, file)) >= 0) {
+        if (lines.n && lines.n + (size_t)n > CHUNK)
+            code = send_chunk(r, &lines, total);
+        if (code == EXIT_FINE && buf_append(&lines, line, (size_t)n))
+            code = command_failed("a line is too long");
+    }
+    if (code == EXIT_FINE && ferror(file))
+        code = command_failed("%s", strerror(errno));
+    if (code == EXIT_FINE && lines.n)
+        code = send_chunk(r, &lines, total);
+    free(line);
+    buf_fini(&lines);
+    return code;
+}
+
+static int import(struct remote *r, const struct remote_verb *verb)
+{
+    const char *path = r->line->args_n == 2 ? r->line->args[1] : NULL;
+    int64_t total[2] = {0, 0};
+    (void)verb;
+    if (!path)
+        return command_wrong("ban import needs: FILE; - is standard input");
+    bool in = strcmp(path, "-") == 0;
+    FILE *file = in ? stdin : fopen(path, "re");
+    if (!file)
+        return command_failed("%s: %s", path, strerror(errno));
+    int code = send_file(r, file, total);
+    if (!in)
+        (void)fclose(file);
+    if (code)
+        return code;
+    char text[96];
+    int n = snprintf(text, sizeof text, "{\"added\":%lld,\"refused\":%lld}", (long long)total[0],
+                     (long long)total[1]);
+    remote_show(r, span_of(text, (size_t)n));
+    return total[1] ? EXIT_FAILED : EXIT_FINE;
+}
+
+static int export(struct remote *r, const struct remote_verb *verb)
+{
+    struct buf lines;
+    int64_t after = 0;
+    int code;
+    (void)verb;
+    buf_init(&lines, 4u << 20);
+    do {
+        remote_begin(r, "ban export");
+        remote_number(r, "after_id", after);
+        code = remote_call(r);
+        buf_clear(&lines);
+        if (code == EXIT_FINE && remote_member_text(r, "lines", &lines))
+            (void)fwrite(lines.p, 1, lines.n, stdout);
+        after = remote_member_int(r, "after_id");
+    } while (code == EXIT_FINE && remote_member_true(r, "more"));
+    buf_fini(&lines);
+    return code;
+}
+
+static const struct remote_verb verbs[] = {
+    {"add", "ban add", "", false, NULL},         {"list", "ban list", "", false, NULL},
+    {"remove", "ban remove", "id", false, NULL}, {"import", "ban import", "", false, import},
+    {"export", "ban export", "", false, export},
+};
+
+static int run(const struct cmdline *line)
+{
+    return remote_run(line, verbs, ARRAY_LEN(verbs), NULL);
+}
+
+static const struct option_row options[] = {
+    OPTION_CONFIG,
+    OPTION_SET,
+    OPTION_JSON,
+    {"account", "NAME", "whom to ban: an account"},
+    {"address", "NET", "or an address, or a network such as 203.0.113.0/24"},
+    {"reason", "TEXT", "why, for people"},
+    {"for-s", "N", "seconds until it ends; without it, it does not"},
+    {"game", "NAME", "only in this game"},
+    {"evidence", "TEXT", "what it rests on"},
+    {"force", NULL, "also networks that hold very many addresses"},
+    {"after-id", "N", "list: bans made after this one"},
+    {"most", "N", "list: at most so many"},
+};
+
+const struct command command_ban = {
+    .name = "ban",
+    .summary = "Ban accounts, addresses and networks",
+    .arguments = "add|list|remove ID|import FILE|export",
+    .args_min = 1,
+    .args_max = 2,
+    .options = options,
+    .options_n = ARRAY_LEN(options),
+    .details =
+        "add ends the sessions it covers at once. export writes one JSON object a line, and\n"
+        "import reads such; - is standard input. A server must be running.\n",
+    .run = run,
+};
