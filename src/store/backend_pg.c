@@ -245,15 +245,14 @@ static void done_open(struct job *job, struct now now)
     struct opening *o = CONTAINER_OF(job, struct opening, job);
     struct pg_backend *b = o->backend;
     struct backend_owner *owner = &b->backend.owner;
-    bool had = b->connected;
     b->probing = false;
     if (o->rc) {
         say_refused(b);
     } else {
-        o->rc = adopt(b);
-        b->said[0] = '\0';
-        if (o->rc == 0 && !had && b->connected)
+        if (!b->connected && !b->closing)
             say_open(b);
+        b->said[0] = '\0';
+        o->rc = adopt(b);
     }
     owner->probed(owner->ctx, now, o->rc, (const char *)o->why.p);
 }

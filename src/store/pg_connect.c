@@ -67,11 +67,32 @@ static bool is_url(const char *url)
     return strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0;
 }
 
+static const char *option(const PQconninfoOption *o, const char *key)
+{
+    while (o->keyword && strcmp(o->keyword, key) != 0)
+        o++;
+    return o->keyword && o->val ? o->val : "";
+}
+
+/* A password with an unescaped '@' or '/' reads as a URL of another host, whose name, a piece of
+ * the password, would then be in every error. */
+static bool is_sound(const char *url, const PQconninfoOption *o)
+{
+    const char *port = option(o, "port"), *at = strchr(url, '@');
+    const char *question = strchr(url, '?');
+    bool good = true;
+    if (at && *option(o, "user"))
+        good = !memchr(at + 1, '@', strcspn(at + 1, "?"));
+    else if (at)
+        good = question && question < at;
+    return good && strspn(port, "0123456789,") == strlen(port);
+}
+
 int pg_url_check(const char *url, struct buf *why)
 {
     char *words = NULL;
     PQconninfoOption *o = is_url(url) ? PQconninfoParse(url, &words) : NULL;
-    bool good = o != NULL;
+    bool good = o && is_sound(url, o);
     /* The words repeat pieces of the URL, and with it of the password. */
     if (words)
         mem_wipe(words, strlen(words));

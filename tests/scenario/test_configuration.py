@@ -185,7 +185,7 @@ def test_effective_prints_what_was_set():
 
 
 @pytest.mark.parametrize("setting", ["store.url=mysql://localhost/slipgate",
-                                     "store.url=postgresql://u:p@ss/w@x:y/d", "store.url=sqlite:accounts/",
+                                     "store.url=postgresql://u:p@ss/w@h:1/d", "store.url=sqlite:accounts/",
                                      "limits.exempt=privat", "racing.extra_port=443", "tls.key=key.pem"])
 def test_what_serve_would_refuse_fails_the_check(setting):
     result = run("config", "check", "--set", setting)

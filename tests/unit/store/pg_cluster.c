@@ -177,6 +177,8 @@ void pg_cluster_start(struct pg_cluster *c, const char *option)
                                 "-c",
                                 "jit=off",
                                 "-c",
+                                "deadlock_timeout=300ms",
+                                "-c",
                                 "superuser_reserved_connections=1",
                                 "-c",
                                 more,

@@ -15,6 +15,12 @@ static void remember(struct log *log, const struct log_row *row, const struct lo
     struct kit *k = CONTAINER_OF(log, struct kit, log);
     size_t at = strlen(k->logged);
     (void)snprintf(k->logged + at, sizeof k->logged - at, " %s ", row->id);
+    for (size_t i = 0; i < n; i++) {
+        at = strlen(k->texts);
+        if (fields[i].type == LOG_TYPE_SPAN)
+            (void)snprintf(k->texts + at, sizeof k->texts - at, "%.*s\n", (int)fields[i].v.s.n,
+                           (const char *)fields[i].v.s.p);
+    }
     if (getenv("KIT_VERBOSE")) {
         (void)fprintf(stderr, "%s: %s", row->id, row->text);
         for (size_t i = 0; i < n; i++)
@@ -44,7 +50,7 @@ struct pg_cluster *kit_cluster(void)
     return &cluster;
 }
 
-void kit_open(struct kit *k)
+static void open_kit(struct kit *k)
 {
     *k = (struct kit){.log = {LOG_DEBUG, remember}};
     CHECK(uvloop_create(&k->uv) == 0);
@@ -54,11 +60,22 @@ void kit_open(struct kit *k)
     (void)snprintf(k->dir, sizeof k->dir, "/tmp/slipgate-store-XXXXXX");
     CHECK(mkdtemp(k->dir));
     (void)snprintf(k->path, sizeof k->path, "%s/test.db", k->dir);
+    k->cfg = (struct store_cfg){.url = k->url, .log = &k->log, .metrics = &k->metrics};
+}
+
+void kit_open_at(struct kit *k, const char *url)
+{
+    open_kit(k);
+    k->cfg.url = url;
+}
+
+void kit_open(struct kit *k)
+{
+    open_kit(k);
     if (kit_cluster())
         pg_cluster_schema(kit_cluster(), k->url);
     else
         (void)snprintf(k->url, sizeof k->url, "sqlite:%s", k->path);
-    k->cfg = (struct store_cfg){.url = k->url, .log = &k->log, .metrics = &k->metrics};
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

@@ -16,6 +16,7 @@ struct kit {
     struct metrics metrics;
     struct log log;
     char logged[4096]; /* ids of what was logged, each between spaces */
+    char texts[8192];  /* and the texts beside them */
     struct buf why;
     char dir[64], path[96], url[PG_URL_MAX];
     struct store_cfg cfg;
@@ -25,6 +26,8 @@ struct kit {
 /* A loop and an empty folder; no store yet. Where KIT_POSTGRES is set in the environment the url is
  * a schema in a PostgreSQL of this program, started with the first kit. */
 void kit_open(struct kit *);
+/* On a database that is there already. url is borrowed until kit_close. */
+void kit_open_at(struct kit *, const char *url);
 void kit_close(struct kit *); /* closes the store too; removes the folder */
 
 /* store_create on kit->url; the code. */
