@@ -69,7 +69,7 @@ int command_failed(const char *fmt, ...) PRINTF_LIKE(1, 2);
 int command_main(const struct command *const *commands, size_t n, int argc, char **argv);
 
 /* Each is defined in its own cmd_*.c. */
-extern const struct command command_serve, command_config, command_certificate, command_bots,
+extern const struct command command_serve, command_config, command_certificate, command_audit, command_bots,
     command_account, command_ban, command_session, command_room, command_reload, command_drain,
     command_status, command_command, command_migrate;
 

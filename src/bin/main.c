@@ -7,6 +7,7 @@ static const struct command *const commands[] = {
     &command_serve,
     &command_config,
     &command_certificate,
+    &command_audit,
     &command_migrate,
     &command_bots,
     &command_account,
