@@ -202,11 +202,24 @@ void pg_cluster_url(const struct pg_cluster *c, const char *user_and_password, c
     (void)snprintf(url, PG_URL_MAX, "postgresql://%s@/postgres?host=%s", user_and_password, c->dir);
 }
 
+/* It may be restarting by itself. */
+static PGconn *connect_to(const char *url)
+{
+    nsec end = clock_now().mono + START_S * NSEC_PER_S;
+    for (;;) {
+        PGconn *pq = PQconnectdb(url);
+        if (PQstatus(pq) == CONNECTION_OK || clock_now().mono > end)
+            return pq;
+        PQfinish(pq);
+        (void)usleep(10000);
+    }
+}
+
 int64_t pg_cluster_sql(const struct pg_cluster *c, const char *url, const char *text)
 {
     char plain[PG_URL_MAX];
     pg_cluster_url(c, "postgres", plain);
-    PGconn *pq = PQconnectdb(url ? url : plain);
+    PGconn *pq = connect_to(url ? url : plain);
     PGresult *r = PQexec(pq, text);
     ExecStatusType status = PQresultStatus(r);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
