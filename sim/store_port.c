@@ -22,6 +22,7 @@ struct store_ask {
     bool lost;   /* it is done and will be reported as failed */
     struct sim_timer timer;
     struct answer answer;
+    uint8_t *rows; /* of a query's answer: the store's own are gone when it is delivered late */
     struct ledger_ask note;
 };
 
@@ -30,6 +31,7 @@ static void forget(struct store_ask *a)
     sim_stop(a->store->sim, &a->timer);
     list_remove(&a->in_store);
     a->store->asks_n--;
+    alloc_own_free(a->rows);
     mem_wipe(a, sizeof *a);
     alloc_own_free(a);
 }
@@ -57,8 +59,11 @@ static void deliver(struct store_ask *a)
     answer.req = owner.req;
     answer.kind = a->kind;
     record_event(sim, a->number, &answer);
+    uint8_t *rows = a->rows;
+    a->rows = NULL;
     forget(a);
     owner.answer(owner.ctx, sim->now, &answer);
+    alloc_own_free(rows);
     mem_wipe(&answer, sizeof answer);
 }
 
@@ -132,6 +137,16 @@ static bool may_fail(const struct sim_store *s)
            (d->troubled_at && s->sim->now.mono - d->troubled_at < DOWN_MAX);
 }
 
+static void keep(struct store_ask *a, const struct answer *got)
+{
+    a->answer = *got;
+    if (got->kind != ASK_QUERY || got->rc || got->u.rows.n == 0)
+        return;
+    a->rows = alloc_own(got->u.rows.n);
+    memcpy(a->rows, got->u.rows.p, got->u.rows.n);
+    a->answer.u.rows.p = a->rows;
+}
+
 static void take(struct sim_store *s, const struct answer *got)
 {
     struct store_ask *a = find(s, got->req);
@@ -152,7 +167,7 @@ static void take(struct sim_store *s, const struct answer *got)
         return;
     }
     ledger_answer(s->disk, &a->note, got, others_inside(a, got));
-    a->answer = *got;
+    keep(a, got);
     if (a->lost)
         fail_answer(a, E_STORE);
     if (!s->closing && sim_fault(s->sim, FAULT_STORE_ORDER))
