@@ -59,7 +59,7 @@ struct claim {
     struct scope scope;
     uint8_t game_n; /* the game that holds it, in scope server too */
     uint8_t game[CLUSTER_GAME_MAX];
-    uint32_t held;  /* granted and not yet released */
+    bool held;      /* granted and not released since */
     int64_t stamp;  /* when it was made: what is to stand in the cache */
     int64_t flying; /* what is on its way there */
     int64_t cached; /* what stands there as far as is known; 0: nothing of ours */
@@ -272,7 +272,7 @@ static void settle(struct presence *p, struct claim *c, struct now now, int rc)
         struct wait *w = c->first;
         c->first = w->next;
         if (rc == 0)
-            c->held++;
+            c->held = true;
         count(p, rc ? M_REFUSED : c->cached ? M_GRANTED : M_ALONE);
         finish(p, w, rc);
     }
@@ -328,7 +328,7 @@ static void conflict(struct presence *p, struct claim *c, struct now now, struct
         overwrite(p, c, now, theirs);
         return;
     }
-    bool sessions = c->held > 0;
+    bool sessions = c->held;
     struct ref ref = c->ref;
     c->lost = true;
     settle(p, c, now, E_EXISTS);
@@ -427,7 +427,7 @@ static void on_cluster(void *ctx, struct now now, const struct cluster_message *
     if (p->closed || m->kind != CLUSTER_SIGNED_IN)
         return;
     struct claim *c = find(p, m->id, m->game);
-    if (!c || c->lost || c->held == 0)
+    if (!c || c->lost || !c->held)
         return;
     if (c->step != STEP_IDLE)
         c->again = true;
@@ -469,14 +469,14 @@ static int64_t stamp_of(struct now now)
 /* Scope server: another game here holds it. True when that is in the way. */
 static bool held_by_another_game(struct claim *c, struct wait *w, struct span game, bool replace)
 {
-    if (c->held == 0 || c->lost || span_eq(game_of(c), game))
+    if (!c->held || c->lost || span_eq(game_of(c), game))
         return false;
     if (!replace)
         return true;
     w->evict = c->scope.account;
     w->game_n = c->game_n;
     memcpy(w->game, c->game, c->game_n);
-    c->held = 0;
+    c->held = false;
     return false;
 }
 
@@ -485,7 +485,7 @@ static void claim_again(struct presence *p, struct claim *c, struct wait *w, str
     int64_t stamp = stamp_of(now);
     if (c->stamp < stamp)
         c->stamp = stamp;
-    c->held++;
+    c->held = true;
     c->again = c->step != STEP_IDLE;
     if (!c->again)
         timerq_set(&p->dues, &c->due, now.mono);
@@ -506,7 +506,7 @@ static int claim(struct presence *p, const struct ask *ask, struct ask_owner own
         drop_wait(p, w);
         return E_BUSY;
     }
-    bool ours = c->held > 0 && !c->lost && !c->first;
+    bool ours = c->held && !c->lost && !c->first;
     if (held_by_another_game(c, w, game, ask->u.claim.replace)) {
         count(p, M_REFUSED);
         finish(p, w, E_EXISTS);
@@ -536,7 +536,7 @@ static int release(struct presence *p, const struct ask *ask, struct ask_owner o
     if (!c)
         c = find(p, ask->u.release.account, SPAN_NULL);
     if (c && c->held && span_eq(game_of(c), game)) {
-        c->held--;
+        c->held = false;
         give_up_if_unused(p, c);
     }
     struct wait *w = make_wait(p, ask, owner);
@@ -650,7 +650,7 @@ static const char *fault_of(const struct presence *p, const struct claim *c)
 {
     if (find(p, c->scope.account, span_of(c->scope.game, c->scope.game_n)) != c)
         return "a claim that is not found by its scope";
-    if (c->held == 0 && !c->first && c->step == STEP_IDLE)
+    if (!c->held && !c->first && c->step == STEP_IDLE)
         return "a claim that nobody holds";
     if (c->first && c->step == STEP_IDLE)
         return "an ask that waits for nothing";

@@ -2,12 +2,13 @@
  * server) lies in the cache under the name of the process that holds it, lives PRESENCE_TTL_MS and
  * is refreshed while the session lasts. A process that dies holds its claims no longer than that.
  *
- * ASK_CLAIM, answer 0: this process holds the claim. Each claim that was answered 0 is to be
- * released once; the last release of an account and game gives it up. A claim that is held here
- * already is granted at once: a service deals with sessions of its own itself. In scope server the
- * last game to claim holds it; a session of another game here ends (lost) or, without replace, is
- * in the way (E_EXISTS). Where another process holds it: with replace it is taken over and the
- * other told (CLUSTER_SIGNED_IN); without, E_EXISTS. E_BUSY as answer: presence was closed.
+ * ASK_CLAIM, answer 0: this process holds the claim, however often it was asked for; one release
+ * gives it up. A service that has several sessions of an account counts them itself, logins under
+ * way included, and releases behind the last. A claim that is held here already is granted at once:
+ * a service deals with sessions of its own itself. In scope server the last game to claim holds it;
+ * a session of another game here ends (lost) or, without replace, is in the way (E_EXISTS). Where
+ * another process holds it: with replace it is taken over and the other told (CLUSTER_SIGNED_IN);
+ * without, E_EXISTS. E_BUSY as answer: presence was closed.
  * ASK_RELEASE, answer 0. It is done even when submit says E_BUSY for want of room for the answer.
  *
  * While the cache is down claims are granted by this process alone, so that logins and games go on.

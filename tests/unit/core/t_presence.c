@@ -50,7 +50,7 @@ struct process {
     int64_t lost_account;
     char lost_game[CLUSTER_GAME_MAX + 1];
     bool obedient; /* its sessions release what was lost */
-    unsigned sessions;
+    bool session;
     bool inside;
 };
 
@@ -183,7 +183,7 @@ static int ask(struct process *p, struct ask a)
         return refused;
     run(p->kit, 0);
     assert_int_not_equal(rc, ASKED);
-    p->sessions += rc == 0 && a.kind == ASK_CLAIM;
+    p->session |= rc == 0 && a.kind == ASK_CLAIM;
     return rc;
 }
 
@@ -197,7 +197,7 @@ static int release_of(struct process *p, int64_t account, struct span game)
     struct ask a = {.kind = ASK_RELEASE};
     a.u.release.account = account;
     a.u.release.game = game;
-    p->sessions -= p->sessions > 0;
+    p->session = false;
     return ask(p, a);
 }
 
@@ -223,13 +223,12 @@ static void on_lost(void *ctx, struct now now, int64_t account, struct span game
     (void)snprintf(p->lost_game, sizeof p->lost_game, "%.*s", (int)game.n, (const char *)game.p);
     if (!p->obedient)
         return;
-    for (; p->sessions > 0; p->sessions--) {
-        struct ask a = {.kind = ASK_RELEASE};
-        a.u.release.account = account;
-        a.u.release.game = GAME;
-        struct ask_port *port = presence_port(p->presence);
-        assert_int_equal(port->submit(port, &a, (struct ask_owner){ignore, NULL, 0}), 0);
-    }
+    struct ask a = {.kind = ASK_RELEASE};
+    a.u.release.account = account;
+    a.u.release.game = GAME;
+    struct ask_port *port = presence_port(p->presence);
+    assert_int_equal(port->submit(port, &a, (struct ask_owner){ignore, NULL, 0}), 0);
+    p->session = false;
 }
 
 static void begin(struct kit *k, int i, const char *node)
@@ -372,20 +371,41 @@ static void claims_live_as_long_as_their_process(void **state)
     shut(&k);
 }
 
-static void as_many_releases_as_claims(void **state)
+static void one_release_ends_it_however_often_it_was_claimed(void **state)
 {
     struct kit k;
     (void)state;
     open(&k);
     assert_int_equal(claim(&k.p[0], true), 0);
-    assert_int_equal(claim(&k.p[0], true), 0); /* the new session of the same process... */
-    assert_int_equal(release(&k.p[0]), 0);     /* ...and the end of the old one */
+    assert_int_equal(claim(&k.p[0], true), 0);
     assert_string_equal(holder(&k, KEY), "alpha");
     assert_int_equal(claim(&k.p[1], false), E_EXISTS);
     assert_int_equal(release(&k.p[0]), 0);
     assert_string_equal(holder(&k, KEY), "");
     assert_int_equal(release(&k.p[0]), 0); /* one too many does no harm */
     assert_int_equal(presence_claims(k.p[0].presence), 0);
+    shut(&k);
+}
+
+/* Lost, claimed again before its sessions released it, and then released by them all. */
+static void what_is_claimed_again_is_new(void **state)
+{
+    struct kit k;
+    (void)state;
+    open(&k);
+    k.p[0].obedient = false;
+    assert_int_equal(claim(&k.p[0], true), 0);
+    assert_int_equal(claim(&k.p[1], true), 0);
+    run(&k, 0);
+    assert_int_equal(k.p[0].lost, 1);
+    assert_int_equal(presence_claims(k.p[0].presence), 1);
+    assert_int_equal(claim(&k.p[0], false), E_EXISTS);
+    assert_int_equal(claim(&k.p[0], true), 0);
+    run(&k, 0);
+    assert_int_equal(k.p[1].lost, 1);
+    assert_string_equal(holder(&k, KEY), "alpha");
+    assert_int_equal(release(&k.p[0]), 0);
+    assert_string_equal(holder(&k, KEY), "");
     shut(&k);
 }
 
@@ -620,7 +640,7 @@ static void a_long_life(void **state)
             case 1: p->broken = 1; break;
             case 2:
             case 3:
-                if (p->sessions)
+                if (p->session)
                     assert_int_equal(release(p), 0);
                 break;
             default: {
@@ -638,8 +658,8 @@ static void a_long_life(void **state)
         run(&k, 30 * NSEC_PER_S);
         unsigned living = 0;
         for (int i = 0; i < NODES; i++) {
-            assert_int_equal(presence_claims(k.p[i].presence), k.p[i].sessions > 0);
-            living += k.p[i].sessions > 0;
+            assert_int_equal(presence_claims(k.p[i].presence), k.p[i].session);
+            living += k.p[i].session;
         }
         assert_in_range(living, 0, 1);
         const char *at = holder(&k, KEY);
@@ -685,7 +705,8 @@ int main(void)
         cmocka_unit_test(where_it_may_the_first_is_told),
         cmocka_unit_test(takeovers_do_not_swing_back),
         cmocka_unit_test(claims_live_as_long_as_their_process),
-        cmocka_unit_test(as_many_releases_as_claims),
+        cmocka_unit_test(one_release_ends_it_however_often_it_was_claimed),
+        cmocka_unit_test(what_is_claimed_again_is_new),
         cmocka_unit_test(games_are_apart_and_a_server_is_one),
         cmocka_unit_test(what_the_cache_says_counts),
         cmocka_unit_test(without_the_cache_each_decides_alone_and_the_newest_stays),
