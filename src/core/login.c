@@ -391,7 +391,8 @@ static struct login *make_login(struct logins *l, const struct login_request *q)
         return NULL;
     }
     g->password_n = q->password.n;
-    memcpy(g->password, q->password.p, q->password.n);
+    if (q->password.n)
+        memcpy(g->password, q->password.p, q->password.n);
     g->name_n = (uint8_t)q->name.n;
     memcpy(g->name, q->name.p, q->name.n);
     struct span otp = q->otp.n > LOGIN_OTP_MAX ? SPAN_LIT("?") : q->otp; /* as wrong as any */

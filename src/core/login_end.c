@@ -76,7 +76,7 @@ bool login_finish(struct logins *l, struct login *g, enum login_outcome outcome,
         login_unclaim(l, now, g->account.id);
     if (is_guess(outcome) && !exempt_has(&l->policy.exempt, &g->peer))
         login_guard_failed(l->guard, now, &g->peer, g->account.id);
-    if (outcome == LOGIN_OK)
+    if (in)
         note_login(l, g, now);
     tell_audit(l, g, outcome, now);
     login_drop(l, g);

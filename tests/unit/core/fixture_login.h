@@ -355,22 +355,6 @@ static struct login_result login_as(struct fixture *x, const struct login_reques
     return only_result(x);
 }
 
-static enum login_outcome login(struct fixture *x, const char *name, const char *password)
-{
-    const struct login_request q = {.name = span_str(name), .password = span_str(password)};
-    return login_as(x, &q).outcome;
-}
-
-static void sign_out(struct fixture *x, int64_t id)
-{
-    struct addr a;
-    assert_int_equal(addr_parse(&a, x->peer), 0);
-    x->f->in_call = true;
-    logins_signed_out(x->s->logins, x->f->now, id, &a);
-    x->f->in_call = false;
-    fake_answer_all(x->f);
-}
-
 /* The next audit record is this. */
 static void heard(struct fixture *x, unsigned subtype, const char *who, const char *details)
 {

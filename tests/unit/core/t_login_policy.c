@@ -2,6 +2,22 @@
  * valid, staff, claims; that each outcome is audited; and what guessing leads to. */
 #include "fixture_login.h"
 
+static enum login_outcome login(struct fixture *x, const char *name, const char *password)
+{
+    const struct login_request q = {.name = span_str(name), .password = span_str(password)};
+    return login_as(x, &q).outcome;
+}
+
+static void sign_out(struct fixture *x, int64_t id)
+{
+    struct addr a;
+    assert_int_equal(addr_parse(&a, x->peer), 0);
+    x->f->in_call = true;
+    logins_signed_out(x->s->logins, x->f->now, id, &a);
+    x->f->in_call = false;
+    fake_answer_all(x->f);
+}
+
 static void success_is_noted_and_audited(void **state)
 {
     struct fixture *x = *state;
