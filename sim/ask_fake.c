@@ -92,6 +92,19 @@ static void copy_name(struct ask_pending *p, struct span *name)
     *name = SPAN_NULL;
 }
 
+/* Of a command only its word is needed, for saying that there is no such. */
+static void copy_word(struct ask_pending *p, struct span *line)
+{
+    CHECK(line->n >= 1 && line->p[0] == '/');
+    for (p->name_n = 0; p->name_n + 1u < line->n && p->name_n < 32; p->name_n++) {
+        char c = (char)line->p[p->name_n + 1];
+        if (c == ' ')
+            break;
+        p->name[p->name_n] = c;
+    }
+    *line = SPAN_NULL;
+}
+
 static void copy_password(struct ask_pending *p, struct span *password, size_t max)
 {
     CHECK(password->n <= max);
@@ -135,9 +148,9 @@ static void copy_parts(struct ask_fake *f, struct ask_pending *p)
         break;
     case ASK_QUERY: ask_fake_query_copy(f, p); break;
     case ASK_HASH_OTP: copy_password(p, &p->ask.u.otp.code, PASSWORD_LEGACY_MAX); break;
+    case ASK_COMMAND: copy_word(p, &p->ask.u.command.line); break;
     case ASK_CLAIM:
-    case ASK_RELEASE:
-    case ASK_COMMAND: break; /* answered whatever is in them */
+    case ASK_RELEASE: break; /* answered whatever is in them */
     default: UNREACHABLE();
     }
 }
@@ -261,7 +274,10 @@ static int do_ask(struct ask_fake *f, const struct ask_pending *p, struct answer
     case ASK_HASH_OTP: return do_otp(f, p, ret);
     case ASK_CLAIM: return do_claim(f, p);
     case ASK_RELEASE: f->releases++; return 0;
-    case ASK_COMMAND: return 0;
+    case ASK_COMMAND: /* nobody has any */
+        (void)snprintf(f->said, sizeof f->said, "No such command (%.*s)", (int)p->name_n, p->name);
+        ret->u.text = span_of(f->said, strlen(f->said));
+        return 0;
     default: UNREACHABLE();
     }
 }

@@ -11,7 +11,7 @@
 #define ASK_FAKE_PENDING  300u
 #define ASK_FAKE_KINDS    (ASK_COMMAND + 1u)
 #define ASK_FAKE_TEXTS    1024u /* bytes of all texts of one query */
-#define ASK_FAKE_ROWS     512u /* of each table below */
+#define ASK_FAKE_ROWS     512u  /* of each table below */
 
 enum ask_fault {
     ASK_FINE,
@@ -60,7 +60,8 @@ struct ask_fake {
     uint32_t accounts_n;
     struct ask_pending pending[ASK_FAKE_PENDING]; /* oldest first */
     uint32_t pending_n;
-    nsec delay; /* NSEC_NEVER: answers wait until told */
+    char said[64]; /* the answer to a command, until the next one */
+    nsec delay;    /* NSEC_NEVER: answers wait until told */
     enum ask_fault fault[ASK_FAKE_KINDS];
     uint32_t fault_times[ASK_FAKE_KINDS]; /* how many asks of the kind it still befalls */
     uint64_t asked[ASK_FAKE_KINDS];

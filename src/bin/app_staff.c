@@ -157,6 +157,7 @@ static int open_desk(struct app *a)
     struct account_desk_cfg cfg = {
         .store = store_port(a->store),
         .hash = hash_port(a->hash),
+        .cluster = a->cluster,
         .audit = a->audit,
         .log = a->log,
         .entropy = &a->entropy,
@@ -183,6 +184,7 @@ int app_staff_open(struct app *a, struct buf *why)
         .entropy = &a->entropy,
         .store = store_port(a->store),
         .desk = s->desk,
+        .bans = a->bans,
         .audit = a->audit,
         .games = &s->games,
         .life = life,
@@ -195,6 +197,7 @@ int app_staff_open(struct app *a, struct buf *why)
         .desk = s->desk,
         .log = a->log,
         .audit = a->audit,
+        .bans = a->bans,
         .staff = s->staff,
         .games = &s->games,
         .life = life,

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "games/racing/auth.h"
 #include "games/racing/cheat.h"
+#include "games/racing/orders.h"
 #include "games/racing/replies.h"
 #include "games/racing/rooms.h"
 #include "games/racing/sessions.h"
@@ -158,6 +159,12 @@ static void do_relay(struct racing *g, struct now now, struct session *s, const 
     if (!to || (g->set.relay_room_only && to != s &&
                 (ref_is_none(s->room) || !ref_eq(to->room, s->room)))) {
         reply_error(g, s, "Target player not found.");
+        return;
+    }
+    if (to == s && orders_command(g, s, text))
+        return; /* answered later; lines wait */
+    if (to != s && (s->muted || s->silenced)) {
+        reply_error(g, s, "You are muted.");
         return;
     }
     host_count(g->host, M_RELAYED_MESSAGES, 1);

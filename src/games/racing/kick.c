@@ -43,11 +43,24 @@ static const char *const account_texts[] = {
     [ACCOUNT_STANDING] = NULL,
 };
 
+/* Nobody goes; what his account is now holds from here on. */
+static void stand(struct racing *g, const struct notice *n)
+{
+    struct session *s;
+    for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)
+        if (s->authenticated && s->account == n->u.account.id) {
+            s->level = n->u.account.level;
+            s->muted = n->u.account.muted;
+        }
+}
+
 void kick_account(struct racing *g, const struct notice *n)
 {
     const char *text = account_texts[n->u.account.change];
     struct span game = n->u.account.game, mine = span_of(g->host->game, strlen(g->host->game));
     struct session *s;
+    if (n->u.account.change == ACCOUNT_STANDING)
+        stand(g, n);
     if (!text || (game.n && !span_eq(game, mine)))
         return;
     for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)

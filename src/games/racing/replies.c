@@ -193,6 +193,15 @@ void reply_relayed(struct racing *g, struct session *to, const struct session *f
     end(g, to);
 }
 
+void reply_from_server(struct racing *g, struct session *s, struct span text)
+{
+    begin(g, "RELAYED_MESSAGE");
+    put_id(g, "senderId", "Server");
+    put_text(g, "senderName", SPAN_LIT("Server"));
+    put_text(g, "message", text);
+    end(g, s);
+}
+
 static void put_spawns(struct racing *g, const struct room *r)
 {
     uint32_t i = 0;

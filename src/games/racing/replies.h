@@ -27,6 +27,8 @@ void reply_player_info(struct racing *, struct session *);
 void reply_relay_ok(struct racing *, struct session *, struct span target);
 void reply_relayed(struct racing *, struct session *to, const struct session *from,
                    struct span text);
+/* RELAYED_MESSAGE from the server itself. */
+void reply_from_server(struct racing *, struct session *, struct span text);
 /* To every member, then the second line for the host. */
 void reply_game_started(struct racing *, struct room *);
 /* PLAYER_JOINED, PLAYER_LEFT to every other member, where the configuration wants it. */

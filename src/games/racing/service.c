@@ -5,6 +5,7 @@
 #include "games/racing/datagrams.h"
 #include "games/racing/kick.h"
 #include "games/racing/lines.h"
+#include "games/racing/orders.h"
 #include "games/racing/racing.h"
 #include "games/racing/replies.h"
 #include "games/racing/rooms.h"
@@ -208,7 +209,9 @@ static void racing_on_answer(struct service *sv, struct now now, const struct an
 {
     struct login_result r;
     sv->g.now = now;
-    if (login_answer(sv->g.logins, now, a, &r))
+    if (a->kind == ASK_COMMAND)
+        orders_answer(&sv->g, now, a);
+    else if (login_answer(sv->g.logins, now, a, &r))
         auth_result(&sv->g, now, &r);
     sessions_reap(&sv->g);
 }
@@ -312,6 +315,24 @@ static void racing_view(const struct service *sv, struct service_view *v)
     }
 }
 
+static int racing_on_order(struct service *sv, struct now now, const struct order *o)
+{
+    sv->g.now = now;
+    int rc = orders_do(&sv->g, o);
+    sessions_reap(&sv->g);
+    return rc;
+}
+
+static void racing_players(const struct service *sv, player_fn fn, void *ctx)
+{
+    orders_players(&sv->g, fn, ctx);
+}
+
+static void racing_rooms(const struct service *sv, room_fn fn, void *ctx)
+{
+    orders_rooms(&sv->g, fn, ctx);
+}
+
 static int racing_check(const struct service *sv, struct buf *why)
 {
     return check_state(&sv->g, why);
@@ -333,5 +354,8 @@ const struct service_ops racing_ops = {
     .on_notice = racing_on_notice,
     .on_time = racing_on_time,
     .view = racing_view,
+    .on_order = racing_on_order,
+    .players = racing_players,
+    .rooms = racing_rooms,
     .check = racing_check,
 };

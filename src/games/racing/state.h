@@ -51,7 +51,7 @@ struct room {
     nsec started_at; /* when its players were put on the grid last; 0: never */
 };
 
-enum waiting { WAIT_NOTHING, WAIT_NAME, WAIT_AUTHENTICATE };
+enum waiting { WAIT_NOTHING, WAIT_NAME, WAIT_AUTHENTICATE, WAIT_COMMAND };
 
 struct offer { /* what a client can do, from its NAME or AUTHENTICATE */
     bool gcm, cbc_hmac, pack;
@@ -74,6 +74,7 @@ struct session {
     int64_t account; /* while authenticated, as the three below */
     uint8_t level;   /* enum account_level */
     bool muted;
+    bool silenced;            /* by staff, for this session; muted is the account's */
     bool resumable;           /* it was given a resume token */
     struct list same_account; /* ring of the sessions signed in as it, without a head */
 
