@@ -1,6 +1,7 @@
 """Fixtures of the scenario tests. A module may set SETTINGS to change its server's configuration."""
 import pytest
 
+from harness import postgres as postgres_module
 from harness import server as server_module
 from harness.messages import PONG
 from harness.player import OFFER, Player, fresh_name, start_racing
@@ -122,3 +123,19 @@ def pytest_terminal_summary(terminalreporter):
                     terminalreporter.section(report.nodeid.split("::")[-1], sep="-")
                     for what, value in rows:
                         terminalreporter.write_line(f"{what:<44} {value:>24}")
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A private PostgreSQL; who stops it starts it again."""
+    if not postgres_module.programs():
+        pytest.skip("PostgreSQL's server programs are not installed (package postgresql)")
+    cluster = postgres_module.Cluster()
+    yield cluster
+    cluster.destroy()
+
+
+@pytest.fixture
+def database(postgres):
+    """An empty schema of that PostgreSQL, as a URL for store__url."""
+    return postgres.schema()

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "os/clock.h"
+#include "store/pg_pipeline.h"
 #include "store_kit.h"
 
 #include <libpq-fe.h>
@@ -343,6 +344,118 @@ static void a_deadlock_is_no_failure(void **state)
     assert_true(is_up(c.k));
 }
 
+/* More than one transaction's worth, some of which the database refuses. */
+#define CROWD 600u
+#define BAD   97u
+
+struct crowd {
+    struct kit *k;
+    size_t left, wrong, order;
+};
+
+static void on_crowd(void *ctx, struct now now, const struct answer *a)
+{
+    struct crowd *c = ctx;
+    (void)now;
+    c->wrong += a->rc != (a->req % BAD == BAD - 1 ? E_STORE : 0) || a->req != c->order;
+    c->order++;
+    if (--c->left == 0)
+        uvloop_stop(c->k->uv);
+}
+
+static void who_is_refused_is_so_alone_and_in_order(void **state)
+{
+    struct crowd c = {.k = *state};
+    struct password_record r = kit_record(RECORD);
+    char name[16];
+    (void)sql(c.k, "ALTER TABLE account ADD CHECK (name NOT LIKE 'bad%')");
+    for (uint64_t i = 0; i < CROWD; i++) {
+        (void)snprintf(name, sizeof name, "%s%d", i % BAD == BAD - 1 ? "bad" : "good", (int)i);
+        struct ask ask = {ASK_ACCOUNT_CREATE, {.create = {span_str(name), i % 2, &r, 1, 1}}};
+        struct ask_port *port = store_port(c.k->store);
+        assert_int_equal(port->submit(port, &ask, (struct ask_owner){on_crowd, &c, i}), 0);
+        c.left++;
+    }
+    assert_true(kit_run_down(c.k, &c.left, 30));
+    assert_int_equal(c.wrong, 0);
+    assert_int_equal(sql(c.k, "SELECT count(*) FROM account"), CROWD - CROWD / BAD);
+    assert_int_equal(sql(c.k,
+                         "SELECT count(*) FROM (SELECT substr(name, 5)::int - lag(substr(name,"
+                         " 5)::int) OVER (ORDER BY id) AS step FROM account) s WHERE step < 1"),
+                     0);
+    assert_int_equal(kit_logged(c.k, "store.down"), 0);
+}
+
+struct silent {
+    struct uvloop *uv;
+    bool lost, done;
+    char error[SQL_ERROR_MAX];
+};
+
+static void silent_done(void *ctx, struct now now)
+{
+    (void)now;
+    ((struct silent *)ctx)->done = true;
+}
+
+static void silent_lost(void *ctx, struct now now, int rc, const char *error)
+{
+    struct silent *s = ctx;
+    (void)now;
+    (void)rc;
+    s->lost = true;
+    memcpy(s->error, error, sizeof s->error);
+    uvloop_stop(s->uv);
+}
+
+static void nobody(void *ctx, struct now now, const struct answer *a)
+{
+    (void)ctx;
+    (void)now;
+    (void)a;
+}
+
+static void a_server_that_falls_silent_is_given_up(void **state)
+{
+    static const struct pg_pipeline_owner owner = {silent_done, silent_lost};
+    struct kit *k = *state;
+    struct silent s = {.uv = k->uv};
+    struct pg pg = {.stop = -1};
+    struct pg_pipeline p;
+    assert_int_equal(pg_connect(&pg, k->url), 0);
+    assert_int_equal(pg_prepare_all(&pg, ask_statements, ASK_STATEMENTS_N, ask_sql_types), 0);
+    pid_t pid = PQbackendPID(pg.pq);
+    pg.reply_s = 1;
+    assert_int_equal(pg_pipeline_init(&p, k->loop, &pg, &owner, &s), 0);
+    struct ask ask = {ASK_ACCOUNT_FIND, {.find = {SPAN_LIT("x"), false}}};
+    struct batch b = {.first = entry_make(&ask, (struct ask_owner){nobody, NULL, 0}, 1)};
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    pg_pipeline_run(&p, &b, k->loop->ops->now(k->loop));
+    assert_true(uvloop_run(k->uv, clock_now().mono + 10 * NSEC_PER_S));
+    assert_true(s.lost && !s.done);
+    assert_non_null(strstr(s.error, "does not answer in time"));
+    assert_int_equal(b.rc, E_IO);
+    assert_int_equal(b.first->answer.rc, E_STORE);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    pg_pipeline_fini(&p);
+    entry_free(b.first);
+}
+
+static void a_server_that_falls_silent_does_not_hold_up_the_end(void **state)
+{
+    struct kit *k = *state;
+    pid_t served_by = (pid_t)backend_of(k, "true");
+    assert_int_equal(kill(cluster()->pid, SIGSTOP), 0); /* nobody is let in any more */
+    assert_int_equal(kill(served_by, SIGTERM), 0);
+    assert_true(kit_run_until(k, is_down, 10));
+    (void)uvloop_run(k->uv, clock_now().mono + 400 * NSEC_PER_MS); /* it is trying to connect */
+    nsec before = clock_now().mono;
+    kit_stop(k);
+    nsec took = clock_now().mono - before;
+    assert_int_equal(kill(cluster()->pid, SIGCONT), 0);
+    assert_true(took < 5 * NSEC_PER_S);
+}
+
 #define EACH 60
 
 struct racer {
@@ -416,6 +529,9 @@ int main(void)
         S(a_statement_that_is_cancelled_fails_its_batch_alone),
         S(a_deadlock_is_no_failure),
         S(a_name_is_given_once_by_two_stores),
+        S(who_is_refused_is_so_alone_and_in_order),
+        S(a_server_that_falls_silent_is_given_up),
+        S(a_server_that_falls_silent_does_not_hold_up_the_end),
     };
     if (!pg_cluster_installed())
         return 0;
