@@ -174,7 +174,8 @@ size_t ask_sql_types(size_t statement, char types[ASK_TYPES_SIZE])
     for (const char *at = ask_statements[statement].map; *at;) {
         at = map_next(at, &item);
         CHECK(n < SQL_VALUES_MAX && (item.now || item.parameter < strlen(letters)));
-        types[n++] = item.now ? 'i' : (char)(letters[item.parameter] | 0x20);
+        bool text = !item.now && (letters[item.parameter] == 't' || letters[item.parameter] == 'T');
+        types[n++] = text ? 't' : 'i';
     }
     types[n] = '\0';
     return n;

@@ -61,7 +61,7 @@ static void check_parameters(sqlite3_stmt *st)
 {
     for (int i = 1; i <= sqlite3_bind_parameter_count(st); i++) {
         const char *name = sqlite3_bind_parameter_name(st, i);
-        CHECK(name && name[0] == '$' && atoi(name + 1) == i);
+        CHECK(name && name[0] == '$' && strtol(name + 1, NULL, 10) == i);
     }
 }
 

@@ -107,7 +107,6 @@ static const char version_1[] =
 static void a_file_of_version_1_is_brought_up_to_date_and_keeps_its_accounts(void **state)
 {
     struct fixture *f = *state;
-    struct answer a = {0};
     struct ask find = {ASK_ACCOUNT_FIND, {.find = {SPAN_LIT("ANNA"), true}}};
     struct password_record r = {1, "x"};
     struct ask create = {ASK_ACCOUNT_CREATE, {.create = {SPAN_LIT("Ole"), true, &r, 1, 1}}};
@@ -115,7 +114,7 @@ static void a_file_of_version_1_is_brought_up_to_date_and_keeps_its_accounts(voi
     assert_int_equal(run(f, store_migrations, store_migrations_n), 0);
     assert_int_equal(f->from, 1);
     assert_int_equal(f->to, store_migrations_n);
-    a = answer_of(f, &find);
+    struct answer a = answer_of(f, &find);
     assert_int_equal(a.rc, 0);
     assert_int_equal(a.u.account.id, 5);
     a = answer_of(f, &create);
@@ -247,11 +246,10 @@ static void a_database_from_the_future_is_refused_untouched(void **state)
 static void ids_are_never_used_twice(void **state)
 {
     struct fixture *f = *state;
-    struct answer a = {0};
     struct password_record r = {1, "x"};
     struct ask create = {ASK_ACCOUNT_CREATE, {.create = {SPAN_LIT("a"), false, &r, 1, 1}}};
     assert_int_equal(run(f, store_migrations, store_migrations_n), 0);
-    a = answer_of(f, &create);
+    struct answer a = answer_of(f, &create);
     int64_t first = a.u.account.id;
     assert_int_equal(sql_script(f->db, "DELETE FROM account"), 0);
     a = answer_of(f, &create);
