@@ -19,6 +19,13 @@ struct rate rate_of(uint32_t per_s, uint32_t burst)
     return (struct rate){interval, interval * (burst ? burst : 1)};
 }
 
+struct rate rate_per(nsec period, uint32_t n)
+{
+    if (n == 0)
+        return (struct rate){0, 0};
+    return (struct rate){period / n, period / n * n};
+}
+
 static nsec next_full(nsec full_at, const struct rate *r, nsec now)
 {
     return (full_at > now ? full_at : now) + r->interval;

@@ -22,6 +22,9 @@ struct bucket {
 
 /* per_s events a second, up to burst at once; per_s 0: no limit. */
 struct rate rate_of(uint32_t per_s, uint32_t burst);
+/* The same for long periods: n events each period, all of them at once if need be; n 0: no limit.
+ */
+struct rate rate_per(nsec period, uint32_t n);
 /* Takes one event's worth if there is enough. */
 bool bucket_take(struct bucket *b, const struct rate *r, nsec now);
 /* Time until bucket_take will succeed: 0 if now. */

@@ -16,6 +16,8 @@
 #include "base/plant.h"
 #include "core/login_priv.h"
 
+#define REGISTRARS_MAX 65536u /* addresses whose registrations are counted */
+
 /* Work of one address at once: the others of it wait their turn, so that a few addresses cannot
  * fill the hash queue for everybody. */
 #define AT_WORK_MAX 4u
@@ -45,6 +47,7 @@ int logins_create(struct logins **ret, struct host *host, uint32_t max)
     slots_init(&l->all, sizeof(struct login), max);
     timerq_init(&l->delays);
     hmap_init(&l->at_work, 16, seed, max);
+    addr_limit_init(&l->registrations, seed, REGISTRARS_MAX);
     hmap_init(&l->claims, sizeof(int64_t), seed, 2 * max); /* of logins and of sessions */
     hmap_init(&l->releases, sizeof(int64_t), seed, 2 * max);
     int rc = own_guard(l, seed);
@@ -110,6 +113,7 @@ void logins_destroy(struct logins *l)
         login_forget_password(g);
     slots_fini(&l->all);
     hmap_fini(&l->at_work);
+    addr_limit_fini(&l->registrations);
     hmap_fini(&l->claims);
     hmap_fini(&l->releases);
     login_guard_destroy(l->own_guard);
@@ -266,6 +270,13 @@ static bool on_resumed(struct logins *l, struct login *g, const struct answer *a
     return login_gate(l, g, now, ret);
 }
 
+/* Also when the registration comes to nothing: what is to be spared is the work. */
+static bool may_register(struct logins *l, const struct login *g, struct now now)
+{
+    return exempt_has(&l->policy.exempt, &g->peer) || l->policy.registrations.interval == 0 ||
+           addr_limit_take(&l->registrations, &g->peer, &l->policy.registrations, now.mono);
+}
+
 static bool on_found(struct logins *l, struct login *g, const struct answer *a, struct now now,
                      struct login_result *ret)
 {
@@ -287,6 +298,8 @@ static bool on_found(struct logins *l, struct login *g, const struct answer *a, 
         return login_finish(l, g, LOGIN_PASSWORD_UNUSABLE, now, ret);
     if (g->password_n == 0 || g->password_n < l->policy.password_min)
         return login_finish(l, g, LOGIN_PASSWORD_SHORT, now, ret);
+    if (!may_register(l, g, now))
+        return login_finish(l, g, LOGIN_THROTTLED, now, ret);
     return login_go_on(l, g, ask_make(l, g, MAKE), now, ret);
 }
 

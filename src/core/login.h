@@ -64,8 +64,9 @@ struct login_policy {
     uint32_t password_min;     /* 0 is taken as 1: no account goes without a password */
     uint32_t wrong_per_minute; /* of one address, before it is refused without being counted; 0: the
                                   growing delay is all */
+    struct rate registrations; /* of one address; interval 0: any number */
     enum login_single single;
-    struct exempt exempt; /* from delay, refusal, ban and lock */
+    struct exempt exempt; /* from delay, refusal, ban and lock, and the rate of registrations */
     /* by login_policy_load */
     enum login_factor factor;    /* off: nobody is asked; required: staff without one is refused */
     uint32_t staff_password_min; /* of accounts above LEVEL_PLAYER; 0: as everybody's */

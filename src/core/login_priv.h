@@ -62,7 +62,8 @@ struct logins {
     struct login_guard *guard, *own_guard;
     struct slots all;
     struct timerq delays;
-    struct hmap at_work;  /* address prefix -> its logins that are past waiting */
+    struct hmap at_work; /* address prefix -> its logins that are past waiting */
+    struct addr_limit registrations;
     struct hmap claims;   /* account -> sessions and logins that hold it << 1 | it was granted */
     struct hmap releases; /* accounts whose release was refused: tried again */
     nsec release_at;

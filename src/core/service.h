@@ -16,6 +16,7 @@
 #include "core/ban.h"
 #include "core/config.h"
 #include "core/egress.h"
+#include "core/limits.h"
 #include "core/order.h"
 
 struct host;
@@ -103,6 +104,7 @@ struct service_view {
 struct service_ops {
     const char *name;
     struct config_table config;
+    const struct limit_table *limits; /* those of its own; may be NULL */
     const struct metric_row *metrics;
     size_t metrics_n;
 

@@ -4,6 +4,36 @@
 #include "base/err.h"
 #include "base/plant.h"
 
+/* The room that its last member leaves for the new one makes place for it. */
+static uint32_t rooms_of_its_own(const struct racing *g, const struct session *s)
+{
+    const struct room *old = room_get(g, s->room);
+    uint8_t of[16], mine[16];
+    if (!old || old->members_n > 1 || !old->counted)
+        return 0;
+    addr_limit_key(&old->maker, of);
+    addr_limit_key(&s->peer, mine);
+    return memcmp(of, mine, sizeof of) == 0;
+}
+
+static void uncount_room(struct racing *g, struct room *r)
+{
+    if (r->counted)
+        addr_count_give(&g->room_makers, &r->maker);
+    r->counted = false;
+}
+
+/* False past the limit of its maker's address. */
+static bool count_room(struct racing *g, struct room *r, const struct session *s)
+{
+    if (g->set.rooms_per_addr == 0 || exempt_has(&g->exempt, &s->peer))
+        return true;
+    r->maker = s->peer;
+    r->counted =
+        addr_count_take(&g->room_makers, &s->peer, g->set.rooms_per_addr + rooms_of_its_own(g, s));
+    return r->counted;
+}
+
 int room_create(struct racing *g, struct session *s, struct span name, struct room **ret)
 {
     CHECK(name.n <= RACING_NAME_MAX);
@@ -13,8 +43,9 @@ int room_create(struct racing *g, struct session *s, struct span name, struct ro
         return E_FULL;
     r->self = self;
     id_make(g->host, r->id);
-    int rc = hmap_put(&g->room_by_id, r->id, ref_pack(self));
+    int rc = count_room(g, r, s) ? hmap_put(&g->room_by_id, r->id, ref_pack(self)) : E_FULL;
     if (rc) {
+        uncount_room(g, r);
         slots_del(&g->rooms, self);
         return rc;
     }
@@ -55,6 +86,7 @@ static void remove_room(struct racing *g, struct room *r)
 {
     LOG(g->host->log, &log_room_removed, LF_SPAN("room", span_of(r->id, 8)));
     (void)hmap_del(&g->room_by_id, r->id);
+    uncount_room(g, r);
     slots_del(&g->rooms, r->self);
 }
 

@@ -74,6 +74,7 @@ static void configure(struct racing *g, const struct config *c)
     p.password_min = g->set.password_min;
     p.single = (enum login_single)g->set.single_login;
     p.exempt = g->exempt;
+    p.registrations = rate_per(3600 * NSEC_PER_S, g->set.registrations_per_hour);
     login_policy_load(&p, c);
     logins_set_policy(g->logins, &p);
     if (strcmp(config_text(c, "racing.udp_shared_secret"), "RacingServerUDP2024!") == 0)
@@ -97,6 +98,7 @@ static void racing_destroy(struct service *sv)
     arena_fini(&g->batch);
     buf_fini_secret(&g->out);
     addr_limit_fini(&g->strangers);
+    addr_count_fini(&g->room_makers);
     addr_limit_fini(&g->strangers_told);
     hmap_fini(&g->by_id);
     hmap_fini(&g->by_endpoint);
@@ -125,6 +127,7 @@ static void init_tables(struct racing *g)
     hmap_init(&g->by_account, sizeof(int64_t), seed, SESSIONS_MAX);
     hmap_init(&g->room_by_id, ID_LEN, seed, ROOMS_MAX);
     addr_limit_init(&g->strangers, seed, STRANGERS_MAX);
+    addr_count_init(&g->room_makers, seed, ROOMS_MAX);
     addr_limit_init(&g->strangers_told, seed, FLOODS_TOLD);
     list_init(&g->by_activity);
     list_init(&g->doomed);
@@ -341,6 +344,7 @@ static int racing_check(const struct service *sv, struct buf *why)
 const struct service_ops racing_ops = {
     .name = "racing",
     .config = {racing_config, RACING_CONFIG_ROWS},
+    .limits = &racing_limits,
     .metrics = racing_metrics,
     .metrics_n = M_ROWS,
     .listeners = racing_listeners,

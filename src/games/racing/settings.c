@@ -13,6 +13,8 @@ void settings_load(struct settings *s, const struct config *c)
         .idle = number(c, "racing.idle_timeout_s") * NSEC_PER_S,
         .room_size = number(c, "racing.room_size"),
         .max_rooms = number(c, "racing.max_rooms"),
+        .rooms_per_addr = number(c, "racing.rooms_per_address"),
+        .registrations_per_hour = number(c, "racing.registrations_per_hour"),
         .name_max = number(c, "racing.name_max_bytes"),
         .password_min = number(c, "racing.password_min_length"),
         .line_max = number(c, "racing.line_max_bytes"),

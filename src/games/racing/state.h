@@ -27,7 +27,8 @@ enum single_login { SINGLE_REPLACE, SINGLE_REFUSE, SINGLE_ALLOW };
 
 struct settings { /* a copy of what the configuration says */
     nsec idle;
-    uint32_t room_size, max_rooms, name_max, password_min, line_max, relay_max;
+    uint32_t room_size, max_rooms, rooms_per_addr, registrations_per_hour, name_max, password_min,
+        line_max, relay_max;
     bool room_events, start_reply, fold_names, relay_room_only, require_aead, any_address;
     enum single_login single_login;
     enum plaintext plaintext;
@@ -48,7 +49,9 @@ struct room {
     struct ref host; /* a member */
     struct list members;
     uint32_t members_n;
-    nsec started_at; /* when its players were put on the grid last; 0: never */
+    struct addr maker; /* who made it */
+    bool counted;      /* in room_makers */
+    nsec started_at;   /* when its players were put on the grid last; 0: never */
 };
 
 enum waiting { WAIT_NOTHING, WAIT_NAME, WAIT_AUTHENTICATE, WAIT_COMMAND };
@@ -131,6 +134,7 @@ struct racing {
     struct list by_activity, doomed;
     struct timerq resumes;
     struct logins *logins;
+    struct addr_count room_makers;
     struct addr_limit strangers, strangers_told; /* told: whose flood was audited lately */
     struct exempt exempt;                           /* from strangers and the login delay */
     struct bucket group_trials, scan_trials, scans; /* work spent on finding unknown senders */

@@ -52,8 +52,9 @@ enum racing_metric {
 };
 
 extern const struct metric_row racing_metrics[M_ROWS];
-#define RACING_CONFIG_ROWS 37u
+#define RACING_CONFIG_ROWS 39u
 extern const struct config_row racing_config[RACING_CONFIG_ROWS];
+extern const struct limit_table racing_limits; /* core/limits.h */
 
 extern const struct log_row log_session_open, log_session_end, log_command, log_login,
     log_login_failed, log_room_created, log_room_removed, log_race, log_moved, log_datagram,

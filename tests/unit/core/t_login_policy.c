@@ -419,6 +419,38 @@ static void the_sixth_in_a_minute_is_not_counted(void **state)
     assert_int_equal(login(x, "ann", "pw"), LOGIN_OK);
 }
 
+static void registrations_of_one_address(void **state)
+{
+    struct fixture *x = *state;
+    char name[16];
+    x->policy.auto_register = true;
+    x->policy.registrations = rate_per(3600 * NSEC_PER_S, 3);
+    logins_set_policy(x->s->logins, &x->policy);
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(name, sizeof name, "new%d", i);
+        assert_int_equal(login(x, name, "pw"), LOGIN_CREATED);
+    }
+    assert_int_equal(login(x, "new3", ""), LOGIN_PASSWORD_SHORT); /* takes nothing */
+    uint64_t made = x->f->asks.asked[ASK_HASH_MAKE];
+    assert_int_equal(login(x, "new3", "pw"), LOGIN_THROTTLED);
+    assert_int_equal(x->f->asks.asked[ASK_HASH_MAKE], made);
+    assert_int_equal(login(x, "new0", "pw"), LOGIN_OK); /* an account that is there */
+    x->peer = THERE;
+    assert_int_equal(login(x, "new3", "pw"), LOGIN_CREATED);
+    x->peer = HERE;
+    fake_advance(x->f, 1201 * NSEC_PER_S);
+    assert_int_equal(login(x, "new4", "pw"), LOGIN_CREATED);
+    assert_int_equal(login(x, "new5", "pw"), LOGIN_THROTTLED);
+    struct buf why;
+    buf_init(&why, 128);
+    assert_int_equal(exempt_parse(&x->policy.exempt, HERE, &why), 0);
+    logins_set_policy(x->s->logins, &x->policy);
+    for (int i = 5; i < 9; i++) {
+        (void)snprintf(name, sizeof name, "new%d", i);
+        assert_int_equal(login(x, name, "pw"), LOGIN_CREATED);
+    }
+}
+
 /* ---- the monitor ---- */
 
 static void guess(struct fixture *x, const char *peer, int times)
@@ -608,6 +640,7 @@ int main(void)
         TEST(loopback_is_never_banned_by_itself),
         TEST(thresholds_are_configured),
         TEST(the_sixth_in_a_minute_is_not_counted),
+        TEST(registrations_of_one_address),
         TEST(from_two_addresses_the_account_is_locked),
         TEST(one_address_locks_nobody),
         TEST(the_last_admin_is_warned_of_only),

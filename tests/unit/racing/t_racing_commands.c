@@ -529,12 +529,48 @@ static void the_number_of_rooms_is_limited(void **state)
     stop(f);
 }
 
+static void rooms_of_one_address_are_limited(void **state)
+{
+    (void)state;
+    struct fake *f = SERVE("racing.rooms_per_address=2");
+    struct player p[4], other, spared;
+    char r[33], again[33];
+    for (unsigned i = 0; i < 4; i++)
+        enter_as(f, &p[i], (const char *const[]){"a", "b", "c", "d"}[i]);
+    enter(f, &other, "203.0.113.99");
+    ask(&other, "{'command':'NAME','name':'o','password':'pw'}",
+        "{'command':'NAME_OK','name':'o','authenticated':true,'udpEncryption':true}");
+    create_room(&p[0], again);
+    create_room(&p[1], r);
+    say(&p[2], "{'command':'CREATE_ROOM','name':'x'}");
+    hear_error(&p[2], "Too many rooms. Please try again later.");
+    create_room(&p[0], again); /* in place of his own */
+    create_room(&other, r);
+    join_room(&p[3], r);
+    create_room(&other, r); /* the one he leaves goes on, and counts as his address's */
+    /* The one who made it leaves, the one who stays keeps it counted until it ends. */
+    join_room(&p[2], again);
+    say(&p[0], "{'command':'LEAVE_ROOM'}");
+    hear(&p[0], "{'command':'LEAVE_OK','roomId':'%s'}", again);
+    say(&p[0], "{'command':'CREATE_ROOM','name':'x'}");
+    hear_error(&p[0], "Too many rooms. Please try again later.");
+    say(&p[2], "{'command':'LEAVE_ROOM'}");
+    hear(&p[2], "{'command':'LEAVE_OK','roomId':'%s'}", again);
+    create_room(&p[0], again);
+    assert_int_equal(fake_view(f).rooms, 4);
+    enter(f, &spared, "10.0.0.1");
+    ask(&spared, "{'command':'NAME','name':'s','password':'pw'}",
+        "{'command':'NAME_OK','name':'s','authenticated':true,'udpEncryption':true}");
+    create_room(&spared, again);
+    stop(f);
+}
+
 /* As many rooms as there can be, with names that grow most when they are written: one list fits the
  * output queue of a link. */
 static void all_rooms_fit_one_list(void **state)
 {
     (void)state;
-    struct fake *f = SERVE("racing.commands_per_s=0");
+    struct fake *f = SERVE("racing.commands_per_s=0", "racing.rooms_per_address=0");
     static struct player p[1000];
     static char line[1u << 19], text[256] = "{\"command\":\"CREATE_ROOM\",\"name\":\"";
     size_t n = strlen(text);
@@ -845,6 +881,7 @@ int main(void)
         cmocka_unit_test(joining),
         cmocka_unit_test(the_host_is_the_oldest),
         cmocka_unit_test(the_number_of_rooms_is_limited),
+        cmocka_unit_test(rooms_of_one_address_are_limited),
         cmocka_unit_test(all_rooms_fit_one_list),
         cmocka_unit_test(starting),
         cmocka_unit_test(the_grid_by_order_of_joining),
