@@ -1,6 +1,7 @@
 /* What grouping registrations into one commit is worth: one at a time, each waiting for its answer,
  * against 64 under way at once, beside what the disk itself does (a 4 KiB write and fdatasync), all
- * in turns in one run. Figures move from run to run and from disk to disk, ratios hardly. */
+ * in turns in one run; on SQLite, or on a PostgreSQL of its own (b_store postgresql). Figures move
+ * from run to run and from disk to disk, ratios hardly. */
 #include "base/check.h"
 #include "store_kit.h"
 
@@ -95,8 +96,13 @@ static double median(double *v)
     return v[ROUNDS / 2];
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "postgresql") == 0) {
+        if (!pg_cluster_installed())
+            return 0;
+        CHECK(setenv("KIT_POSTGRES", "durable", 1) == 0);
+    }
     double raw[ROUNDS], single[ROUNDS], grouped[ROUNDS];
     kit_open(&at.kit);
     CHECK(kit_start(&at.kit) == 0);

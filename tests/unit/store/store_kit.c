@@ -44,7 +44,7 @@ struct pg_cluster *kit_cluster(void)
     if (!getenv("KIT_POSTGRES"))
         return NULL;
     if (!cluster.dir[0]) {
-        pg_cluster_create(&cluster, false);
+        pg_cluster_create(&cluster, strcmp(getenv("KIT_POSTGRES"), "durable") == 0);
         CHECK(atexit(destroy_cluster) == 0);
     }
     return &cluster;

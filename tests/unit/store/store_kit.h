@@ -24,7 +24,8 @@ struct kit {
 };
 
 /* A loop and an empty folder; no store yet. Where KIT_POSTGRES is set in the environment the url is
- * a schema in a PostgreSQL of this program, started with the first kit. */
+ * a schema in a PostgreSQL of this program, started with the first kit, with fsync where it is set
+ * to "durable". */
 void kit_open(struct kit *);
 /* On a database that is there already. url is borrowed until kit_close. */
 void kit_open_at(struct kit *, const char *url);
