@@ -111,6 +111,7 @@ static int server_open(struct app *a, struct buf *why)
         .entropy = &a->entropy,
         .ask = {[ASK_TO_STORE] = store_port(a->store),
                 [ASK_TO_HASH] = hash_port(a->hash),
+                [ASK_TO_PRESENCE] = presence_port(a->shared.presence),
                 [ASK_TO_STAFF] = staff_port(a->staff.staff)},
         .audit = a->audit,
         .bans = a->bans,
@@ -180,6 +181,8 @@ static int build(struct app *a, struct buf *why)
     if (rc == 0)
         rc = app_audit_open(a, why);
     if (rc == 0)
+        rc = app_cache_open(a, why);
+    if (rc == 0)
         rc = app_bans_open(a);
     if (rc == 0)
         rc = hash_open(a);
@@ -243,11 +246,13 @@ void app_destroy(struct app *a)
         app_audit_close(a);
         hash_close(a->hash);
         store_close(a->store);
+        app_cache_close(a);
         server_destroy(a->server);
         a->server = NULL;
         app_bans_destroy(a);
         app_audit_destroy(a);
         app_staff_destroy(a);
+        app_cache_destroy(a);
         hash_destroy(a->hash);
         store_destroy(a->store);
         cert_destroy(a->cert);

@@ -7,6 +7,7 @@
 
 #include "admin/admin.h"
 #include "base/entropy.h"
+#include "bin/app_cache.h"
 #include "bin/app_staff.h"
 #include "bin/gauges.h"
 #include "bin/options.h"
@@ -39,6 +40,8 @@ struct app {
     struct audit_log *audit;
     struct spool *audit_spool;
     struct loop_timer *audit_timer;
+    struct app_cache shared;
+    struct cluster *cluster; /* to tell other processes; never NULL */
     struct ban_desk *bans;
     struct loop_timer *bans_timer;
     nsec bans_deadline;

@@ -50,6 +50,7 @@ int app_bans_open(struct app *a)
     struct ban_desk_cfg cfg = {
         .store = store_port(a->store),
         .audit = a->audit,
+        .cluster = a->cluster,
         .log = a->log,
         .metrics = &a->metrics,
         .enforce = enforce,

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "bin/rows.h"
 #include "core/limits.h"
+#include "store/cache_redis.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -75,6 +76,8 @@ int config_check(const struct config *c, struct buf *why)
         rc = check_ports(c, &all, why);
     if (rc == 0)
         rc = check_store(c, why);
+    if (rc == 0)
+        rc = cache_redis_check(config_text(c, "cache.url"), why);
     if (rc == 0 && config_text(c, "tls.key")[0] && !config_text(c, "tls.certificate")[0]) {
         (void)buf_append_str(why, "tls.key is set but tls.certificate is not; give both");
         rc = E_CONFIG;

@@ -8,6 +8,7 @@
 #include "core/limits.h"
 #include "games/racing/racing.h"
 #include "os/hash.h"
+#include "store/cache_redis.h"
 #include "store/store.h"
 
 static const struct config_row rows_program[] = {
@@ -57,6 +58,7 @@ int rows_config(struct config **ret)
     tables[n++] = TABLE(hash_config);
     tables[n++] = accounts_config;
     tables[n++] = TABLE(store_config);
+    tables[n++] = TABLE(cache_config);
     tables[n++] = TABLE(app_audit_config);
     tables[n++] = TABLE(admin_config);
     tables[n++] = TABLE(control_config);
