@@ -197,10 +197,28 @@ static int error_of_text(const char *text)
     return SLIPGATE_E_REFUSED;
 }
 
+/* Words about what was sent as datagrams ("Fair play"): they answer no request. */
+static bool is_remark(const char *text)
+{
+    static const char *const remarks[] = {
+        "Movement validation failed. Please check your connection.",
+        "Too many datagrams. Please send fewer of them.",
+        "Too many invalid datagrams. Please check your client.",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(remarks); i++)
+        if (strcmp(text, remarks[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool on_error(struct sgc_session *s, struct span line)
 {
     char text[TEXT_MAX + 1];
     (void)member_text(line, "message", text, sizeof text);
+    if (is_remark(text)) {
+        TELL(s, on_done, SLIPGATE_REQUEST_NONE, SLIPGATE_E_REFUSED, text);
+        return true;
+    }
     sgc_session_done(s, error_of_text(text), text);
     return true;
 }

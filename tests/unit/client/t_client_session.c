@@ -515,6 +515,21 @@ static void test_errors_answer_the_oldest(void **state)
     drop(f);
 }
 
+/* What the server says about datagrams leaves the request that waits to its own answer. */
+static void test_remarks_answer_nothing(void **state)
+{
+    (void)state;
+    struct fixture *f = in_room();
+    assert_int_equal(ask(f, SLIPGATE_REQUEST_PING), 0);
+    say(f, "{\"command\":\"ERROR\",\"message\":\"Movement validation failed. Please check your "
+           "connection.\"}\n");
+    assert_record(&f->r,
+                  "done nothing -17 Movement validation failed. Please check your connection.\n");
+    say(f, "{\"command\":\"PONG\"}\n");
+    assert_record(&f->r, "pong 0\ndone ping 0 \n");
+    drop(f);
+}
+
 static void test_unasked_and_unknown(void **state)
 {
     (void)state;
@@ -826,6 +841,7 @@ int main(void)
         cmocka_unit_test(test_anothers_game_does_not_answer_ours),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_errors_answer_the_oldest),
+        cmocka_unit_test(test_remarks_answer_nothing),
         cmocka_unit_test(test_unasked_and_unknown),
         cmocka_unit_test(test_skipped_request_is_told),
         cmocka_unit_test(test_nonsense_ends_the_session),
