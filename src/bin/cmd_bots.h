@@ -40,6 +40,9 @@ struct bots_options {
     char link[SLIPGATE_LINK_TEXT_MAX + 1];
     uint32_t link_ms; /* the longest a datagram may be held in one direction */
     uint64_t seed;
+    double limit;      /* units a second, as bots_drive; 0: none */
+    double cheat_pace; /* of one player of each room; 0: none */
+    double cheat_jump; /* likewise */
     struct bots_gate gates[BOTS_GATES_MAX];
     size_t gates_n;
 };
@@ -58,6 +61,8 @@ struct bots_totals {
     uint32_t in, failed, disconnects, errors, still_in; /* players; errors: messages */
     double login_s, measured_s, cpu_s;                  /* cpu_s: ours, in the measured time */
     uint64_t login_p50_us, login_max_us;
+    uint32_t cheats, told, caught;   /* of the cheats: the server had a word with, threw out */
+    double told_max_s, caught_max_s; /* after the first cheating */
     bool interrupted;
 };
 

@@ -26,6 +26,11 @@
     X(duplicates, "updates delivered twice")                                              \
     X(players_in, "players in their place when the measurement ended")                    \
     X(disconnects, "players disconnected")                                                \
+    X(cheats, "players that --cheat")                                                     \
+    X(told, "cheats the server had a word with")                                          \
+    X(max_told_s, "time from cheating to the first word about it, longest")               \
+    X(caught, "cheats that were thrown out")                                              \
+    X(max_caught_s, "time from cheating to being thrown out, longest")                    \
     X(p50_login_ms, "time a login took, median")                                          \
     X(max_login_ms, "the same, longest")
 

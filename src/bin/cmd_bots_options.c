@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #define SERVER_DEFAULT "127.0.0.1:8443"
+#define CHEAT_LIMIT    60.0  /* without --limit */
+#define CHEAT_JUMP     400.0 /* units */
 
 /* "host", "host:port", "[v6]", "[v6]:port". */
 static bool split_server(const char *text, struct bots_options *o)
@@ -155,6 +157,32 @@ static bool read_link(const struct cmdline *line, struct bots_options *o)
     return ms > 0;
 }
 
+/* speed=N or teleport. */
+static bool read_cheat(const struct cmdline *line, struct bots_options *o)
+{
+    const char *text = cmdline_option(line, "cheat");
+    char *end;
+    if (!read_rate(line, "limit", 1000000, 0, &o->limit))
+        return false;
+    if (!text)
+        return true;
+    if (strcmp(text, "teleport") == 0) {
+        o->cheat_jump = CHEAT_JUMP;
+    } else {
+        bool speed = strncmp(text, "speed=", 6) == 0;
+        o->cheat_pace = speed ? strtod(text + 6, &end) : 0;
+        if (!speed || end == text + 6 || *end != '\0' || !(o->cheat_pace >= 0.1) ||
+            o->cheat_pace > 1000) {
+            (void)command_wrong(
+                "--cheat: \"%s\" is not accepted; give teleport, or speed= and 0.1 to 1000", text);
+            return false;
+        }
+    }
+    if (o->limit == 0)
+        o->limit = CHEAT_LIMIT;
+    return true;
+}
+
 static bool read_gates(const struct cmdline *line, struct bots_options *o)
 {
     char why[256];
@@ -186,7 +214,7 @@ int bots_options_read(const struct cmdline *line, struct bots_options *o)
         !read_rate(line, "rate", 1000, 20, &o->rate_hz) ||
         !read_rate(line, "ramp", 10000, 50, &o->ramp_per_s) || !read_udp(line, o) ||
         !cmdline_int(line, "seed", 0, INT64_MAX, 1, &seed) || !read_verify(line, o) ||
-        !read_link(line, o) || !read_gates(line, o))
+        !read_link(line, o) || !read_cheat(line, o) || !read_gates(line, o))
         return EXIT_USAGE;
     if (o->rate_hz < 0.01)
         return command_wrong("--rate: give at least 0.01");

@@ -9,8 +9,9 @@
 
 #define TRIES_MAX      8
 #define BUSY_PAUSE_US  UINT64_C(1000000)
-#define SAMPLE         16 /* one of so many received updates is compared byte by byte */
-#define CLOCK_MESSAGES 16 /* messages judged by one reading of the clock */
+#define SAMPLE         16   /* one of so many received updates is compared byte by byte */
+#define CLOCK_MESSAGES 16   /* messages judged by one reading of the clock */
+#define CHEAT_MS       5000 /* after the start */
 
 static int64_t wall_ms(const struct bots_run *run, uint64_t now_us)
 {
@@ -21,8 +22,23 @@ static int64_t wall_ms(const struct bots_run *run, uint64_t now_us)
 
 static struct bots_pose pose_at(const struct bot *b, int64_t timestamp_ms)
 {
-    return bots_track_pose(b->slot, b->garage,
-                           timestamp_ms > b->start_ms ? timestamp_ms - b->start_ms : 0);
+    const struct bots_options *o = &b->run->o;
+    struct bots_drive d = {.limit = o->limit, .cheat_ms = CHEAT_MS};
+    if (b->cheats) {
+        d.pace = o->cheat_pace;
+        d.jump = o->cheat_jump;
+    }
+    return bots_track_drive(b->slot, b->garage,
+                            timestamp_ms > b->start_ms ? timestamp_ms - b->start_ms : 0, &d);
+}
+
+/* Seconds since it first cheated; negative: it did not yet. */
+static double cheated_s(const struct bot *b)
+{
+    int64_t now_ms = wall_ms(b->run, slipgate_clock_us());
+    if (!b->cheats || b->start_ms > now_ms)
+        return -1;
+    return (double)(now_ms - b->start_ms - CHEAT_MS) / 1000;
 }
 
 /* The update of a bot with this number, made at this time: the same again for the same arguments.
@@ -294,12 +310,15 @@ void bot_lost(struct bot *b, const char *why)
     b->state = BOT_GONE;
     if (run->stop)
         return; /* the interrupt may well have reached the server, too */
-    note_error(run, b, why);
-    if (was == BOT_IN) {
-        run->totals.in--;
-        run->totals.disconnects++;
+    double cheated = cheated_s(b);
+    run->totals.in -= was == BOT_IN;
+    if (was == BOT_IN && cheated >= 0) { /* as it deserves */
+        run->totals.caught++;
+        if (cheated > run->totals.caught_max_s)
+            run->totals.caught_max_s = cheated;
     } else {
-        run->totals.failed++;
+        note_error(run, b, why);
+        *(was == BOT_IN ? &run->totals.disconnects : &run->totals.failed) += 1;
     }
     if (!b->room)
         return;
@@ -390,6 +409,18 @@ static void on_busy(struct bot *b)
     b->retry_us = slipgate_clock_us() + BUSY_PAUSE_US * b->tries;
 }
 
+/* The server has a word with a cheat. */
+static void on_told(struct bot *b)
+{
+    double cheated = cheated_s(b);
+    if (b->told)
+        return;
+    b->told = true;
+    b->run->totals.told++;
+    if (cheated > b->run->totals.told_max_s)
+        b->run->totals.told_max_s = cheated;
+}
+
 static void on_done(struct slipgate_client *c, void *user, enum slipgate_request request, int error,
                     const char *text)
 {
@@ -404,6 +435,10 @@ static void on_done(struct slipgate_client *c, void *user, enum slipgate_request
     }
     if (error == 0 || run->phase == BOTS_END || b->state == BOT_GONE)
         return;
+    if (request == SLIPGATE_REQUEST_NONE && b->cheats && cheated_s(b) >= 0) {
+        on_told(b);
+        return;
+    }
     if (request == SLIPGATE_REQUEST_LOGIN && error == SLIPGATE_E_BUSY) {
         on_busy(b);
         return;

@@ -47,6 +47,7 @@ struct bot {
     uint32_t seq;              /* last one sent */
     uint32_t seq_from, seq_to; /* measured: from <= seq < to */
     uint64_t link_up_lost;     /* when it last sent */
+    bool cheats, told;         /* told: the server had a word with it */
     struct bot_seen *seen;     /* [room_size], by slot of the sender */
 };
 

@@ -71,6 +71,19 @@ static void table_feel(const struct bots_results *r)
            v[BOTS_freezes], v[BOTS_freezes_per_minute]);
 }
 
+static void table_cheats(const struct bots_totals *t)
+{
+    if (t->cheats == 0)
+        return;
+    printf("cheats            %" PRIu32 ", told %" PRIu32, t->cheats, t->told);
+    if (t->told)
+        printf(" (the last after %.2f s)", t->told_max_s);
+    printf(", thrown out %" PRIu32, t->caught);
+    if (t->caught)
+        printf(" (the last after %.2f s)", t->caught_max_s);
+    printf("\n");
+}
+
 static void table_gates(const struct bots_results *r)
 {
     for (size_t i = 0; i < r->o->gates_n; i++) {
@@ -123,6 +136,7 @@ void bots_report_table(const struct bots_results *r)
            t->still_in, t->failed, t->disconnects, t->errors);
     printf("own processor     %.1f %% of a core\n",
            t->measured_s > 0 ? 100 * t->cpu_s / t->measured_s : 0);
+    table_cheats(t);
     table_gates(r);
 }
 

@@ -41,6 +41,11 @@ void bots_run_results(const struct bots_run *run, struct bots_results *ret)
     v[BOTS_duplicates] = (double)t->duplicates;
     v[BOTS_players_in] = t->in;
     v[BOTS_disconnects] = t->disconnects;
+    v[BOTS_cheats] = t->cheats;
+    v[BOTS_told] = t->told;
+    v[BOTS_caught] = t->caught;
+    v[BOTS_max_told_s] = t->told ? t->told_max_s : (double)NAN;
+    v[BOTS_max_caught_s] = t->caught ? t->caught_max_s : (double)NAN;
     v[BOTS_p50_login_ms] = ms_of(&run->login, 0.5);
     v[BOTS_max_login_ms] = ms_of(&run->login, 1);
 }

@@ -48,6 +48,9 @@ static void place(struct bots_run *run)
         bots_track_garage(b->slot, b->garage);
         if (run->o.no_room)
             continue;
+        b->cheats = (run->o.cheat_pace > 0 || run->o.cheat_jump > 0) &&
+                    (b->slot + 1 == size || i + 1 == run->o.players);
+        run->totals.cheats += b->cheats;
         b->room = &run->rooms[i / size];
         b->seen = &run->seen[(size_t)i * size];
         if (b->slot == 0)

@@ -111,6 +111,46 @@ static void test_drives_plausibly(void **state)
     }
 }
 
+/* Units a second between two moments 50 ms apart. */
+static double speed_at(size_t n, int64_t t_ms, const struct bots_drive *d)
+{
+    float garage[3];
+    bots_track_garage(n, garage);
+    struct bots_pose a = bots_track_drive(n, garage, t_ms, d);
+    struct bots_pose b = bots_track_drive(n, garage, t_ms + 50, d);
+    return 20 * hypot((double)b.position[0] - (double)a.position[0],
+                      (double)b.position[2] - (double)a.position[2]);
+}
+
+static void test_drives_at_the_limit(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 20; n++)
+        for (double limit = 10; limit <= 1000; limit *= 10) {
+            const struct bots_drive d = {.limit = limit};
+            for (int64_t t = 0; t < 60000; t += 50) {
+                double v = speed_at(n, t, &d);
+                assert_true(v <= 0.951 * limit + 0.1);
+                assert_true(t < 20000 || v > 0.94 * limit * (limit < 500 ? 1 : 0.8));
+            }
+        }
+}
+
+static void test_cheats_from_then_on(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 20; n++) {
+        const struct bots_drive fast = {.limit = 60, .pace = 2, .cheat_ms = 20000};
+        const struct bots_drive jumpy = {.limit = 60, .jump = 400, .cheat_ms = 20000};
+        for (int64_t t = 15000; t < 40000; t += 50) {
+            double v = speed_at(n, t, &fast), j = speed_at(n, t, &jumpy);
+            assert_true(t < 20000 ? v < 58 : v > 115 && v < 121);
+            bool jumps = t >= 19950 && (t + 50 - 20000) % BOTS_JUMP_MS == 0;
+            assert_true(jumps ? j > 7900 : j < 58);
+        }
+    }
+}
+
 static void test_same_place_again(void **state)
 {
     const float garage[3] = {66, -2, 0.8f};
@@ -124,6 +164,8 @@ static void test_same_place_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_drives_at_the_limit),
+        cmocka_unit_test(test_cheats_from_then_on),
         cmocka_unit_test_setup_teardown(test_small_values_are_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_values_are_near, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ends_of_the_range, setup, teardown),
