@@ -116,26 +116,20 @@ static void audit(struct racing *g, struct now now, const struct session *s,
     host_audit(g->host, now, &r);
 }
 
-/* "-7.88 1.5 -2 33.25", the newest last; as many of the newest as find room. */
+/* "-7.88 1.5 -2 33.25;" for each, the newest first; as many as find room. */
 static void put_trail(struct text *t, const struct session *s, struct now now)
 {
     struct motion_point p[MOTION_TRAIL_MAX];
-    char texts_of[MOTION_TRAIL_MAX][72];
-    unsigned n = motion_trail(&s->motion, now.mono, p, MOTION_TRAIL_MAX), from = n;
-    size_t room = t->b.max - t->b.n - strlen("; seconds x y z:");
-    while (from > 0) {
-        const float *x = p[from - 1].pos;
-        size_t len =
-            (size_t)snprintf(texts_of[from - 1], sizeof texts_of[0], " -%.2f %.6g %.6g %.6g;",
-                             p[from - 1].age_ms / 1000.0, (double)x[0], (double)x[1], (double)x[2]);
-        if (len > room)
-            break;
-        room -= len;
-        from--;
-    }
+    char one[96];
+    unsigned n = motion_trail(&s->motion, now.mono, p, MOTION_TRAIL_MAX);
     (void)buf_append_str(&t->b, "; seconds x y z:");
-    for (; from < n; from++)
-        (void)buf_append_str(&t->b, texts_of[from]);
+    while (n-- > 0) {
+        int len = snprintf(one, sizeof one, " -%.2f %.6g %.6g %.6g;", p[n].age_ms / 1000.0,
+                           (double)p[n].pos[0], (double)p[n].pos[1], (double)p[n].pos[2]);
+        if (t->b.n + (size_t)len > t->b.max)
+            return;
+        (void)buf_append(&t->b, one, (size_t)len);
+    }
 }
 
 static void audit_motion(struct racing *g, struct now now, const struct session *s,

@@ -144,8 +144,8 @@ static void a_teleport_is_only_observed_by_default(void **state)
     assert_record(&j, 1, "subtype=SpeedHack game=racing account=#1 player=ann address=" HERE " ");
     assert_record(&j, 1,
                   "details=Speed: 80000.00 vs Max: 600.00; teleport of 4000.00 units in "
-                  "0.050 s; observed; seconds x y z: -1.05 0 0 0;");
-    assert_record(&j, 1, " -0.05 1000 0 0; -0.00 5000 0 0; ");
+                  "0.050 s; observed; seconds x y z: -0.00 5000 0 0; -0.05 1000 0 0; ");
+    assert_record(&j, 1, " -1.05 0 0 0; ");
     assert_int_equal(counted(j.f, TELEPORT, 0), 1);
     assert_int_equal(fake_metric(j.f, M_UPDATES_DROPPED), 0);
     done(&j);
