@@ -54,9 +54,12 @@ static void one_line(const char *from, char to[SQL_ERROR_MAX])
 {
     size_t n = 0;
     while (*from && n + 3 < SQL_ERROR_MAX) {
-        unsigned char c = (unsigned char)*from++;
+        char c = *from++;
+        bool shown = (unsigned char)c >= ' ' && c != 0x7f;
         if (c != '\n' && c != '\t') {
-            to[n++] = c < ' ' || c == 0x7f ? '?' : (char)c;
+            to[n++] = '?';
+            if (shown)
+                to[n - 1] = c;
             continue;
         }
         from += strspn(from, "\n\t ");

@@ -41,10 +41,11 @@ static void destroy_cluster(void)
 
 struct pg_cluster *kit_cluster(void)
 {
-    if (!getenv("KIT_POSTGRES"))
+    const char *wanted = getenv("KIT_POSTGRES");
+    if (!wanted)
         return NULL;
     if (!cluster.dir[0]) {
-        pg_cluster_create(&cluster, strcmp(getenv("KIT_POSTGRES"), "durable") == 0);
+        pg_cluster_create(&cluster, strcmp(wanted, "durable") == 0);
         CHECK(atexit(destroy_cluster) == 0);
     }
     return &cluster;
