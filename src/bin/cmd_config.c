@@ -112,6 +112,7 @@ static void put_key(struct buf *to, const struct config *c, size_t i)
 {
     static const char *const source_names[] = {"default", "file", "environment", "option"};
     const struct config_row *row = config_row_at(c, i);
+    const struct limit_row *limit = rows_limit(row->key);
     char env[CONFIG_KEY_MAX + sizeof "SLIPGATE_"];
     struct buf range;
     buf_init(&range, 1024);
@@ -130,6 +131,10 @@ static void put_key(struct buf *to, const struct config *c, size_t i)
     put_member(to, "takes_effect", when_text[row->when]);
     put_member(to, "environment", config_env_name(row->key, env));
     put_member(to, "meaning", row->meaning);
+    if (limit) {
+        put_member(to, "limits", limit->what);
+        put_member(to, "enforced", limit->where);
+    }
     (void)buf_append_byte(to, '}');
     buf_fini(&range);
 }

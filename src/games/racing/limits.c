@@ -9,7 +9,7 @@ static const struct limit_row rows[] = {
     {"racing.rooms_per_address", "rooms at once made from one address",
      "at `CREATE_ROOM`: `ERROR`"},
     {"racing.max_rooms", "rooms at once", "at `CREATE_ROOM`: `ERROR`"},
-    {"racing.room_size", "players of a room", "at `JOIN_ROOM`: `JOIN_FAILED`"},
+    {"racing.room_size", "players of a room", "at `JOIN_ROOM`: `ERROR`"},
     {"racing.line_max_bytes", "bytes of a line", "as they arrive: the session ends"},
     {"racing.commands_per_s", "lines of a session per second",
      "before a line is read: it waits, and TCP with it"},

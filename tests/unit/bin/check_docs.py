@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-BEGIN, END = "<!-- keys -->\n", "<!-- end of keys -->\n"
+BEGIN, END = "<!-- {} -->\n", "<!-- end of {} -->\n"
 TAKES_EFFECT = {"at once on reload": "live", "for new connections on reload": "new connections", "at restart": "restart"}
 
 
@@ -34,15 +34,32 @@ def table():
     return "\n".join(lines) + "\n"
 
 
+def limits():
+    """The keys that are limits, with what they count and where they are enforced."""
+    lines = ["| limit on | key | default | enforced |", "|---|---|---|---|"]
+    for key in keys("--config", "/dev/null"):
+        if "limits" in key:
+            lines.append(f"| {key['limits']} | `{key['key']}` | {key['default']} | {key['enforced']} |")
+    assert len(lines) > 10
+    return "\n".join(lines) + "\n"
+
+
+def check_made(text, name, made, write):
+    """The text with what stands between the marks made anew."""
+    begin, end = BEGIN.format(name), END.format(name)
+    head, rest = text.split(begin)
+    found, tail = rest.split(end)
+    assert write or found == made, f"docs/operations.md: the table of {name} is out of date; run check_docs.py --write"
+    return head + begin + made + end + tail
+
+
 def check_operations(write):
     path = REPOSITORY / "docs" / "operations.md"
-    text = path.read_text()
-    head, rest = text.split(BEGIN)
-    found, tail = rest.split(END)
+    text = check_made(path.read_text(), "keys", table(), write)
+    text = check_made(text, "limits", limits(), write)
     if write:
-        path.write_text(head + BEGIN + table() + END + tail)
+        path.write_text(text)
         return
-    assert found == table(), "docs/operations.md: the table of keys is out of date; run check_docs.py --write"
     known = {key["key"] for key in keys()}
     sections = "|".join(sorted({key.split(".")[0] for key in known}))
     for name in re.findall(rf"`((?:{sections})\.[a-z_0-9]+)`", text):
