@@ -288,8 +288,9 @@ static struct guessed *meet_account(struct login_guard *g, int64_t id)
     struct guessed *x = account_of(g, id);
     if (x)
         return x;
-    if (g->guessed.live == GUARD_ACCOUNTS_MAX)
-        forget_account(g, CONTAINER_OF(list_first(&g->accounts), struct guessed, by_last));
+    struct list *oldest = list_first(&g->accounts);
+    if (g->guessed.live == GUARD_ACCOUNTS_MAX && oldest)
+        forget_account(g, CONTAINER_OF(oldest, struct guessed, by_last));
     struct ref self;
     x = slots_add(&g->guessed, &self);
     if (!x)

@@ -261,6 +261,7 @@ int migrate_list(struct sql *db, const struct migration *table, size_t n,
     ret->n = 0;
     for (size_t i = 0; i < n; i++) {
         struct store_migration *m = list_version(ret, (int64_t)i + 1);
+        CHECK(m);
         m->known = true;
         (void)snprintf(m->name, sizeof m->name, "%s", table[i].name);
     }
