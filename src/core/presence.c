@@ -409,10 +409,10 @@ static void on_state(void *ctx, struct now now, bool up)
     struct ref ref;
     if (p->closed)
         return;
-    if (up)
-        LOG(p->cfg.log, &log_again, LF_UINT("claims", p->claims.live));
-    else
+    if (!up)
         LOG(p->cfg.log, &log_alone, LF_UINT("claims", p->claims.live));
+    else if (p->claims.live)
+        LOG(p->cfg.log, &log_again, LF_UINT("claims", p->claims.live));
     for (struct claim *c; up && (c = slots_next(&p->claims, &at, &ref));)
         if (!c->lost && c->step == STEP_IDLE)
             timerq_set(&p->dues, &c->due, now.mono);

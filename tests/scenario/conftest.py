@@ -2,6 +2,7 @@
 import pytest
 
 from harness import postgres as postgres_module
+from harness import redis as redis_module
 from harness import server as server_module
 from harness.messages import PONG
 from harness.player import OFFER, Player, fresh_name, start_racing
@@ -139,3 +140,13 @@ def postgres():
 def database(postgres):
     """An empty schema of that PostgreSQL, as a URL for store__url."""
     return postgres.schema()
+
+
+@pytest.fixture
+def redis():
+    """A private Redis with nothing in it."""
+    if not redis_module.program():
+        pytest.skip("redis-server is not installed")
+    server = redis_module.Redis()
+    yield server
+    server.destroy()
