@@ -81,6 +81,8 @@ static void count_requests(struct client *c, struct span bytes)
     }
 }
 
+#define ERROR_OF "{\"command\":\"ERROR\",\"message\":\""
+
 static bool is_reply(struct span line)
 {
     static const char *const unasked[] = {"CONNECTED|",
@@ -90,7 +92,10 @@ static bool is_reply(struct span line)
                                           "{\"command\":\"SERVER_CLOSING\"",
                                           "{\"command\":\"PLAYER_JOINED\"",
                                           "{\"command\":\"PLAYER_LEFT\"",
-                                          "{\"command\":\"ROOM_CLOSED\""};
+                                          "{\"command\":\"ROOM_CLOSED\"",
+                                          ERROR_OF "Movement validation failed.",
+                                          ERROR_OF "Too many datagrams.",
+                                          ERROR_OF "Too many invalid datagrams."};
     for (size_t i = 0; i < ARRAY_LEN(unasked); i++)
         if (line.n >= strlen(unasked[i]) && memcmp(line.p, unasked[i], strlen(unasked[i])) == 0)
             return false;
