@@ -118,6 +118,8 @@ static int server_open(struct app *a, struct buf *why)
         .exempt = limits.exempt,
         .proxies = limits.proxies,
         .handshakes_per_addr = limits.handshakes_per_addr,
+        .guard = a->login.guard,
+        .secrets = a->login.secrets,
         .links_max = links_max(a),
         .handshakes_max = (uint32_t)config_int(a->config, "server.max_handshakes"),
         .handshake_max = (nsec)config_int(a->config, "server.handshake_timeout_s") * NSEC_PER_S,
@@ -187,6 +189,8 @@ static int build(struct app *a, struct buf *why)
     if (rc == 0)
         rc = hash_open(a);
     if (rc == 0)
+        rc = app_login_open(a, why);
+    if (rc == 0)
         rc = app_staff_open(a, why);
     if (rc == 0)
         rc = app_cert_open(a, why);
@@ -249,6 +253,7 @@ void app_destroy(struct app *a)
         app_cache_close(a);
         server_destroy(a->server);
         a->server = NULL;
+        app_login_destroy(a);
         app_bans_destroy(a);
         app_audit_destroy(a);
         app_staff_destroy(a);

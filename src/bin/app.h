@@ -7,8 +7,10 @@
 
 #include "admin/admin.h"
 #include "base/entropy.h"
+#include "bin/app_audit.h"
 #include "bin/app_cache.h"
 #include "bin/app_staff.h"
+#include "bin/app_login.h"
 #include "bin/gauges.h"
 #include "bin/options.h"
 #include "os/cert.h"
@@ -46,6 +48,7 @@ struct app {
     struct loop_timer *bans_timer;
     nsec bans_deadline;
     struct hash *hash;
+    struct app_login login;
     struct app_staff staff;
     struct cert *cert;
     struct server *server;

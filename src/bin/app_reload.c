@@ -61,6 +61,7 @@ static void spread(struct app *a, struct buf *why)
     }
     (void)hash_set_cost(a->hash, (unsigned)config_int(a->config, "accounts.password_cost"));
     hash_set_queue_max(a->hash, (uint32_t)config_int(a->config, "accounts.queue_max_s"));
+    app_login_reload(a);
     if (rc)
         LOG(a->log, &row_part_failed, LF_STR("part", "admin"), LF_STR("error", err_name(rc)));
     server_notice(a->server, &notice);
