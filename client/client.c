@@ -26,6 +26,7 @@ void sgc_client_forget_login(struct slipgate_client *c)
 {
     if (c->password)
         mem_wipe(c->password, SGC_PASSWORD_MAX + 1);
+    mem_wipe(c->token, sizeof c->token);
     c->login_kept = false;
     c->was_authenticated = false;
     c->room_id[0] = '\0';
@@ -215,7 +216,9 @@ static void on_open(struct slipgate_client *c)
     if (!c->login_kept || c->session.phase != SGC_OPEN)
         return;
     c->relogin = c->was_authenticated;
-    if (sgc_session_login(&c->session, c->login_name, c->password) != 0)
+    c->resuming = c->token[0] != '\0';
+    if (c->resuming ? sgc_session_resume(&c->session, c->login_name, c->token) != 0
+                    : sgc_session_login(&c->session, c->login_name, c->password) != 0)
         c->end_error = SLIPGATE_E_SYSTEM;
     if (!c->cfg.reconnect)
         sgc_client_forget_login(c);
@@ -251,11 +254,23 @@ static void on_phase(void *owner, enum sgc_phase phase)
     }
 }
 
-static void on_answer(void *owner, enum slipgate_request kind, int error)
+/* The token was good no more: the password is tried, and nobody need hear of it. */
+static bool fall_back(struct slipgate_client *c)
+{
+    c->resuming = false;
+    mem_wipe(c->token, sizeof c->token);
+    return c->password[0] && sgc_session_login(&c->session, c->login_name, c->password) == 0;
+}
+
+static bool on_answer(void *owner, enum slipgate_request kind, int error)
 {
     struct slipgate_client *c = owner;
     if (c->session.phase == SGC_ENDED)
-        return;
+        return false;
+    if (kind == SLIPGATE_REQUEST_LOGIN && c->resuming && error == SLIPGATE_E_AUTH && fall_back(c))
+        return true;
+    if (kind == SLIPGATE_REQUEST_LOGIN && !error && c->login_kept)
+        memcpy(c->token, c->session.token, sizeof c->token);
     if (kind == SLIPGATE_REQUEST_LOGIN && error) {
         if (c->relogin)
             c->end_error = error;
@@ -263,13 +278,14 @@ static void on_answer(void *owner, enum slipgate_request kind, int error)
             sgc_client_forget_login(c);
     }
     if (kind == SLIPGATE_REQUEST_LOGIN)
-        c->relogin = false;
+        c->relogin = c->resuming = false;
     if (kind == SLIPGATE_REQUEST_JOIN_ROOM && c->rejoining) {
         c->rejoining = false;
         if (error && c->cfg.callbacks.on_room)
             c->cfg.callbacks.on_room(c, c->cfg.user, SLIPGATE_ROOM_LEFT, c->room_id);
         c->room_id[0] = '\0';
     }
+    return false;
 }
 
 /* ---- turns ---- */
@@ -496,6 +512,7 @@ static int make_session(struct slipgate_client *c)
         .udp = c->cfg.udp,
         .udp_pack = c->cfg.udp_pack,
         .udp_register = c->cfg.udp_register,
+        .resume = c->cfg.resume && c->cfg.reconnect,
         .login_timeout_ms = c->cfg.login_timeout_ms,
         .reply_timeout_ms = c->cfg.reply_timeout_ms,
         .ping_interval_ms = c->cfg.ping_interval_ms,

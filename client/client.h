@@ -39,8 +39,9 @@ struct slipgate_client {
 
     /* For a login before the connection is up, and after a reconnect. */
     char login_name[SGC_NAME_MAX + 1];
-    char *password; /* SGC_PASSWORD_MAX + 1 bytes, or NULL */
-    bool login_kept, was_authenticated, relogin;
+    char *password;                /* SGC_PASSWORD_MAX + 1 bytes, or NULL */
+    char token[SGC_TOKEN_MAX + 1]; /* to resume with instead; "": none */
+    bool login_kept, was_authenticated, relogin, resuming;
     char room_id[SGC_ID_MAX + 1]; /* to join again */
     bool rejoining;
 

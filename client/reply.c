@@ -132,7 +132,8 @@ static void lose_login(struct sgc_session *s)
 
 static bool login_ok(struct sgc_session *s, struct span line, enum slipgate_request kind)
 {
-    static const char *const names[] = {"name", "authenticated", "udpEncryption", "udpAead"};
+    static const char *const names[] = {"name", "authenticated", "udpEncryption", "udpAead",
+                                        "resumeToken"};
     struct json_val v[ARRAY_LEN(names)];
     if (json_object(line, names, ARRAY_LEN(names), v) != JSON_OBJECT ||
         !get_text(&v[0], s->name, sizeof s->name))
@@ -144,7 +145,8 @@ static bool login_ok(struct sgc_session *s, struct span line, enum slipgate_requ
         lose_login(s);
     else if (!open_udp(s, &v[3], encryption))
         return true;
-    /* The line may hold keys. */
+    (void)get_text(&v[4], s->token, sizeof s->token);
+    /* The line may hold keys, and a token. */
     mem_wipe(s->in.p + (line.p - s->in.p), line.n);
     set_phase(s, authenticated ? SGC_AUTHENTICATED : SGC_OPEN);
     TELL(s, on_login, s->name, authenticated, s->udp.mode);
@@ -162,23 +164,6 @@ static bool on_auth_ok(struct sgc_session *s, struct span line)
     return login_ok(s, line, SLIPGATE_REQUEST_AUTHENTICATE);
 }
 
-static bool on_auth_failed(struct sgc_session *s, struct span line)
-{
-    char text[TEXT_MAX + 1];
-    (void)member_text(line, "message", text, sizeof text);
-    enum slipgate_request first = sgc_session_first(s);
-    /* This one says nothing against the password: the player's older session may end soon. */
-    bool elsewhere = strcmp(text, "This player is already signed in.") == 0;
-    int error = elsewhere ? SLIPGATE_E_REFUSED : SLIPGATE_E_AUTH;
-    if (first == SLIPGATE_REQUEST_LOGIN || first == SLIPGATE_REQUEST_AUTHENTICATE)
-        sgc_session_done(s, error, text);
-    else
-        TELL(s, on_done, SLIPGATE_REQUEST_NONE, error, text);
-    return true;
-}
-
-/* ---- errors ---- */
-
 static int error_of_text(const char *text)
 {
     static const struct {
@@ -190,6 +175,9 @@ static int error_of_text(const char *text)
         {"Target player not found", SLIPGATE_E_NOT_FOUND},
         {"Failed to join room", SLIPGATE_E_ROOM},
         {"Authentication required", SLIPGATE_E_AUTH},
+        {"Too many login attempts", SLIPGATE_E_BUSY},
+        {"This account is locked", SLIPGATE_E_BUSY},
+        {"You are banned", SLIPGATE_E_KICKED},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (strncmp(text, rows[i].begins, strlen(rows[i].begins)) == 0)
@@ -210,6 +198,24 @@ static bool is_remark(const char *text)
             return true;
     return false;
 }
+
+static bool on_auth_failed(struct sgc_session *s, struct span line)
+{
+    char text[TEXT_MAX + 1];
+    (void)member_text(line, "message", text, sizeof text);
+    enum slipgate_request first = sgc_session_first(s);
+    int error = error_of_text(text);
+    /* This one says nothing against the password: the player's older session may end soon. */
+    if (error == SLIPGATE_E_REFUSED && strcmp(text, "This player is already signed in.") != 0)
+        error = SLIPGATE_E_AUTH;
+    if (first == SLIPGATE_REQUEST_LOGIN || first == SLIPGATE_REQUEST_AUTHENTICATE)
+        sgc_session_done(s, error, text);
+    else
+        TELL(s, on_done, SLIPGATE_REQUEST_NONE, error, text);
+    return true;
+}
+
+/* ---- errors ---- */
 
 static bool on_error(struct sgc_session *s, struct span line)
 {

@@ -140,8 +140,25 @@ int sgc_session_login(struct sgc_session *s, const char *name, const char *passw
     if (secret) {
         s->out_secret = true;
         put_member(&s->out, "password", password);
+        if (s->cfg.resume) /* servers that do not know it ignore it */
+            put_member(&s->out, "resume", "");
         put_offer(s);
     }
+    return finish(s, SLIPGATE_REQUEST_LOGIN, start);
+}
+
+int sgc_session_resume(struct sgc_session *s, const char *name, const char *token)
+{
+    if (check_text(name, SGC_NAME_MAX) != 0 || check_text(token, SGC_TOKEN_MAX) != 0)
+        return SLIPGATE_E_ARGUMENT;
+    size_t start = s->out.n;
+    int rc = begin(s, SLIPGATE_REQUEST_LOGIN);
+    if (rc != 0)
+        return rc;
+    s->out_secret = true;
+    put_member(&s->out, "name", name);
+    put_member(&s->out, "resume", token);
+    put_offer(s);
     return finish(s, SLIPGATE_REQUEST_LOGIN, start);
 }
 

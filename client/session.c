@@ -35,6 +35,7 @@ void sgc_session_fini(struct sgc_session *s)
     buf_fini_secret(&s->in);
     buf_fini_secret(&s->out);
     buf_fini_secret(&s->text);
+    mem_wipe(s->token, sizeof s->token);
     mem_wipe(&s->cfg, sizeof s->cfg);
 }
 
@@ -56,6 +57,7 @@ void sgc_session_begin(struct sgc_session *s, uint64_t now_us)
     s->end_final = false;
     s->end_text[0] = s->id[0] = s->room_id[0] = s->name[0] = '\0';
     s->game_told = s->bye_sent = false;
+    mem_wipe(s->token, sizeof s->token);
     s->pending_head = s->pending_n = 0;
     s->now_us = s->sent_us = s->head_us = now_us;
     s->round_trip_us = 0;
@@ -77,7 +79,7 @@ void sgc_session_done(struct sgc_session *s, int error, const char *text)
         s->head_us = s->now_us;
     }
     if (s->cfg.on_answer)
-        s->cfg.on_answer(s->cfg.owner, kind, error);
+        quiet |= s->cfg.on_answer(s->cfg.owner, kind, error);
     if (!quiet && s->cfg.cb.on_done)
         s->cfg.cb.on_done(s->cfg.self, s->cfg.user, kind, error, text ? text : "");
 }

@@ -19,6 +19,7 @@
 #define SGC_PENDING_MAX  64u
 #define SGC_NAME_MAX     256u
 #define SGC_PASSWORD_MAX 1024u
+#define SGC_TOKEN_MAX    128u
 #define SGC_LINE_MAX     65536u /* of what we send: the server accepts no longer line */
 
 enum sgc_phase {
@@ -36,12 +37,12 @@ struct sgc_session_cfg {
     void (*on_link_lost)(struct slipgate_client *, void *user, const struct slipgate_update_in *);
     /* Tells the owner of OPEN and AUTHENTICATED, before the application hears of anything else. */
     void (*on_phase)(void *owner, enum sgc_phase);
-    /* Tells the owner how a request went, before the application. */
-    void (*on_answer)(void *owner, enum slipgate_request, int error);
+    /* Tells the owner how a request went, before the application; true: which need not hear. */
+    bool (*on_answer)(void *owner, enum slipgate_request, int error);
     void *owner;
     enum slipgate_udp_policy udp;
     char udp_secret[SGC_NAME_MAX + 1];
-    bool udp_pack, udp_register;
+    bool udp_pack, udp_register, resume;
     uint32_t login_timeout_ms, reply_timeout_ms, ping_interval_ms;
     uint32_t out_max, line_max;
     struct sgc_scratch *scratch;
@@ -64,6 +65,7 @@ struct sgc_session {
     char id[SGC_ID_MAX + 1], room_id[SGC_ID_MAX + 1], name[SGC_NAME_MAX + 1];
     bool game_told; /* the notification of the current game was passed on */
     bool bye_sent;
+    char token[SGC_TOKEN_MAX + 1]; /* to resume with, of the last login; "": none */
 
     struct buf in, out;
     bool out_secret; /* out holds or held a password */
@@ -103,6 +105,7 @@ uint64_t sgc_session_due_us(const struct sgc_session *s);
 
 /* ---- requests (request.c): enum slipgate_error ---- */
 int sgc_session_login(struct sgc_session *s, const char *name, const char *password);
+int sgc_session_resume(struct sgc_session *s, const char *name, const char *token);
 int sgc_session_authenticate(struct sgc_session *s, const char *password);
 /* A command without members, or with one text member. */
 int sgc_session_request(struct sgc_session *s, enum slipgate_request kind, const char *key,

@@ -272,6 +272,11 @@ struct slipgate_config {
     /* An update from the server that the link lost, told when it would have come: for programs that
      * have to tell the link's losses from others. NULL: such datagrams are not even opened. */
     void (*on_link_lost)(struct slipgate_client *, void *user, const struct slipgate_update_in *);
+
+    /* Come back after a lost connection with a token that the server gave at login, which spares
+     * both sides the work of the password; with the password where the token is good no more, or
+     * the server gives none. Needs `reconnect`. Default false. */
+    bool resume;
 };
 
 /* Defaults for a structure of this size, which is not the library's own when the program was

@@ -410,6 +410,68 @@ static void lose_in_room(struct fixture *f)
     expect_line(f, NAME_LINE);
 }
 
+#define ASKS_TOKEN \
+    "{\"command\":\"NAME\",\"name\":\"Ann\",\"password\":\"pw\",\"resume\":\"\"" OFFER "}"
+#define SHOWS_TOKEN(t) "{\"command\":\"NAME\",\"name\":\"Ann\",\"resume\":\"" t "\"" OFFER "}"
+
+/* Lost and there again, up to its welcome. */
+static void lose(struct fixture *f)
+{
+    tiny_drop(&f->t, true);
+    UNTIL(f, in_state(f, SLIPGATE_WAITING));
+    f->now_us = slipgate_deadline_us(f->c);
+    UNTIL(f, f->t.up);
+    record_clear(&f->r);
+    tiny_say(&f->t, WELCOME);
+}
+
+static void log_in_for_token(struct fixture *f, const char *answer)
+{
+    f->cfg.resume = true;
+    create(f);
+    assert_int_equal(slipgate_login(f->c, "Ann", "pw"), 0);
+    connect_client(f);
+    expect_line(f, ASKS_TOKEN);
+    tiny_say(&f->t, answer);
+    UNTIL(f, in_state(f, SLIPGATE_AUTHENTICATED));
+}
+
+static void test_comes_back_with_a_token(void **state)
+{
+    struct fixture *f = *state;
+    log_in_for_token(f, NAME_OK "true,\"resumeToken\":\"t1\"}\n");
+    lose(f);
+    expect_line(f, SHOWS_TOKEN("t1"));
+    tiny_say(&f->t, "{\"command\":\"ERROR\",\"message\":\"Server is busy. Please try again.\"}\n");
+    UNTIL(f, in_state(f, SLIPGATE_WAITING));
+    lose(f);
+    expect_line(f, SHOWS_TOKEN("t1")); /* it may still be good */
+    tiny_say(&f->t, NAME_OK "true,\"resumeToken\":\"t2\"}\n");
+    UNTIL(f, in_state(f, SLIPGATE_AUTHENTICATED));
+    lose(f);
+    expect_line(f, SHOWS_TOKEN("t2"));
+    slipgate_close(f->c);
+    assert_int_equal(f->c->token[0], '\0');
+}
+
+static void test_falls_back_to_the_password(void **state)
+{
+    struct fixture *f = *state;
+    log_in_for_token(f, NAME_OK "true,\"resumeToken\":\"t1\"}\n");
+    lose(f);
+    expect_line(f, SHOWS_TOKEN("t1"));
+    tiny_say(&f->t, "{\"command\":\"AUTH_FAILED\",\"message\":\"Invalid resume token.\"}\n");
+    expect_line(f, ASKS_TOKEN);
+    tiny_say(&f->t, NAME_OK "true}\n"); /* and no token this time */
+    UNTIL(f, in_state(f, SLIPGATE_AUTHENTICATED));
+    assert_record(&f->r, "state connected 0 \nstate authenticated 0 \n"
+                         "login Ann yes aes-256-cbc\ndone login 0 \n");
+    lose(f);
+    expect_line(f, ASKS_TOKEN);
+    tiny_say(&f->t, "{\"command\":\"AUTH_FAILED\",\"message\":\"Invalid password.\"}\n");
+    UNTIL(f, in_state(f, SLIPGATE_OFFLINE));
+}
+
 static void test_room_is_gone(void **state)
 {
     struct fixture *f = *state;
@@ -608,6 +670,8 @@ int main(void)
         TEST(test_close_inside_a_callback),
         TEST(test_connect_inside_a_callback),
         TEST(test_comes_back_with_login_and_room),
+        TEST(test_comes_back_with_a_token),
+        TEST(test_falls_back_to_the_password),
         TEST(test_room_is_gone),
         TEST(test_password_changed_meanwhile),
         TEST(test_busy_while_coming_back),
