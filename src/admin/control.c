@@ -165,36 +165,44 @@ static void refuse(struct conn *x, const char *error)
     (void)buf_append_byte(&x->out, '\n');
 }
 
-/* One request at a time: what is behind it waits in the buffer. False: the connection is gone. */
+/* Takes one line out of the buffer; false when there is none yet. */
+static bool take_request(struct conn *x, struct now now)
+{
+    char scratch[CONTROL_COMMAND_MAX];
+    struct control_request r;
+    struct span line;
+    size_t used;
+    struct buf why;
+    int rc = line_next(buf_span(&x->in), CONTROL_LINE_MAX, &line, &used);
+    if (rc == E_MORE)
+        return false;
+    if (rc) {
+        refuse(x, "the request is too long");
+        return true;
+    }
+    buf_init(&why, 256);
+    if (control_parse(line, scratch, &r, &why)) {
+        (void)buf_append_byte(&why, '\0');
+        put_error(&x->out, why.failed ? "no request" : (const char *)why.p, NULL);
+        (void)buf_append_byte(&x->out, '\n');
+    } else {
+        struct control_ref ref = {x->self};
+        x->pending = true;
+        x->c->cfg.request(x->c->cfg.ctx, now, ref, &x->peer, &r);
+    }
+    buf_fini(&why);
+    mem_wipe(x->in.p, used);
+    buf_consume(&x->in, used);
+    return true;
+}
+
+/* One request at a time: what is behind it waits in the buffer until its answer was read. False:
+ * the connection is gone. */
 static bool next_request(struct conn *x, struct now now)
 {
-    while (!x->pending && !x->ending && x->out.n == 0) {
-        char scratch[CONTROL_COMMAND_MAX];
-        struct control_request r;
-        struct span line;
-        size_t used;
-        struct buf why;
-        int rc = line_next(buf_span(&x->in), CONTROL_LINE_MAX, &line, &used);
-        if (rc == E_MORE)
-            break;
-        if (rc) {
-            refuse(x, "the request is too long");
-            break;
-        }
-        buf_init(&why, 256);
-        if (control_parse(line, scratch, &r, &why)) {
-            (void)buf_append_byte(&why, '\0');
-            put_error(&x->out, why.failed ? "no request" : (const char *)why.p, NULL);
-            (void)buf_append_byte(&x->out, '\n');
-        } else {
-            struct control_ref ref = {x->self};
-            x->pending = true;
-            x->c->cfg.request(x->c->cfg.ctx, now, ref, &x->peer, &r);
-        }
-        buf_fini(&why);
-        mem_wipe(x->in.p, used);
-        buf_consume(&x->in, used);
-    }
+    while (!x->pending && !x->ending && x->out.n == 0 && take_request(x, now))
+        if (!flush(x))
+            return false;
     return flush(x);
 }
 

@@ -35,6 +35,8 @@ static void add(struct op_wait *w, struct now now)
     uint64_t token = w->token;
     struct buf why;
     buf_init(&why, 512);
+    w->ban.created = now.unix_ms;
+    w->ban.expires = w->for_ms ? now.unix_ms + w->for_ms : 0;
     int rc = ban_desk_add(o->cfg.bans, now, &w->ban, w->force, on_added, w, &why);
     if (rc) {
         op_wait_free(w);
@@ -76,8 +78,7 @@ static void fill(struct op_wait *w, const struct op *op)
     int64_t for_s = a->number[ARG_FOR_S];
     size_t at = 0;
     w->force = a->number[ARG_FORCE] != 0;
-    w->ban.created = op->now.unix_ms;
-    w->ban.expires = for_s ? op->now.unix_ms + for_s * 1000 : 0;
+    w->for_ms = for_s * 1000;
     w->ban.game = keep(w, &at, a->text[ARG_GAME]);
     w->ban.reason = keep(w, &at, a->text[ARG_REASON]);
     w->ban.evidence = keep(w, &at, a->text[ARG_EVIDENCE]);

@@ -33,6 +33,7 @@ struct op_wait {
     bool read; /* all was handed to the desk */
     struct ban ban;
     bool force;
+    int64_t for_ms; /* 0: for ever */
     uint8_t bytes[BAN_GAME_MAX + BAN_REASON_MAX + BAN_AUTHOR_MAX + BAN_EVIDENCE_MAX];
 };
 

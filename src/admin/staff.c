@@ -88,6 +88,13 @@ bool staff_number(struct staff_job *j, size_t i, int64_t min, int64_t max, int64
     return good;
 }
 
+struct span staff_rest(const struct staff_job *j, size_t i)
+{
+    if (i >= j->words.n)
+        return SPAN_NULL;
+    return i + 1 == j->words.n ? j->words.word[i] : j->words.rest[i];
+}
+
 void staff_about(struct staff_job *j, struct span target)
 {
     size_t n = target.n < sizeof j->audited_text ? target.n : sizeof j->audited_text;
@@ -294,7 +301,6 @@ static void begin(struct staff_job *j)
 {
     char word[WORD_SHOWN + 1] = "";
     int rc = staff_split(j->line, &j->words);
-    mem_wipe((void *)(uintptr_t)j->line.p, j->line.n); /* from here on only the words are there */
     if (rc) {
         staff_print(j, rc == E_LIMIT ? "This command is too long." : "This is not a command.");
         give(j, j->now, 0);

@@ -72,7 +72,7 @@ static void add_ban(struct staff_job *j, struct ban *b)
     buf_init(&why, 512);
     b->author = j->by.name;
     b->created = j->now.unix_ms;
-    b->reason = j->words.n > 3 ? j->words.rest[3] : SPAN_NULL;
+    b->reason = staff_rest(j, 3);
     j->pending++;
     int rc = j->staff->cfg.bans
                  ? ban_desk_add(j->staff->cfg.bans, j->now, b, false, on_banned, j, &why)

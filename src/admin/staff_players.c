@@ -217,6 +217,10 @@ int run_mute(struct staff_job *j)
         return j->out.n == 0 && (all || away) ? mute_account(j, who, 0, all) : JOB_DONE;
     if (!staff_may_act(j, &j->target, false))
         return JOB_DONE;
+    if (away) {
+        struct order off = {.kind = ORDER_MUTE, .session = session_of(&j->target)};
+        (void)games(j)->order(games(j)->ctx, j->target.game, &off);
+    }
     if (j->target.account != 0 && (all || away))
         return mute_account(j, who, j->target.account, all);
     bool on = all || (!away && !j->target.muted);
@@ -320,7 +324,7 @@ int run_announce(struct staff_job *j)
         known = known || staff_same(staff_arg(j, 1), ways[i]);
     if (!known || j->words.n < 3)
         return staff_usage(j);
-    o.text = j->words.n == 3 ? staff_arg(j, 2) : j->words.rest[2];
+    o.text = staff_rest(j, 2);
     for (size_t i = 0; i < g->count(g->ctx); i++)
         (void)g->order(g->ctx, i, &o);
     staff_print(j, "Announced.");
@@ -352,7 +356,7 @@ int run_team(struct staff_job *j)
     buf_init(&text, 2 * STAFF_LINE_MAX);
     struct span name = j->player.n ? j->player : j->by.name;
     (void)buf_printf(&text, "[Team] %.*s: ", (int)name.n, (const char *)name.p);
-    (void)buf_append_span(&text, j->words.n == 2 ? staff_arg(j, 1) : j->words.rest[1]);
+    (void)buf_append_span(&text, staff_rest(j, 1));
     for (; t && t->game < g->count(g->ctx) && t->n < TARGETS_MAX; t->game++)
         g->players(g->ctx, t->game, of_team, t);
     for (unsigned i = 0; t && i < t->n; i++) {

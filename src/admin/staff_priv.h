@@ -69,6 +69,8 @@ void staff_print(struct staff_job *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int staff_usage(struct staff_job *);
 /* Word i of the line, the command being 0; empty behind the end. */
 struct span staff_arg(const struct staff_job *, size_t i);
+/* From word i to the end as typed; a last word in quotes without them. */
+struct span staff_rest(const struct staff_job *, size_t i);
 /* A whole number; false with a text for the speaker. */
 bool staff_number(struct staff_job *, size_t i, int64_t min, int64_t max, int64_t *ret);
 

@@ -79,6 +79,8 @@ static int set(struct remote *r, const struct remote_verb *verb)
     r->line = line;
     if (n == 0)
         return command_wrong("account set: give --level, --email, --display-name or --notes");
+    if (code == EXIT_FINE)
+        remote_show(r, SPAN_NULL);
     return code;
 }
 

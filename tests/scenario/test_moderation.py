@@ -1,0 +1,252 @@
+"""Moderation commands, said in chat and by the operator of the machine."""
+import re
+
+import pytest
+
+from harness.messages import wire
+from harness.operator import Operator
+from harness.player import fresh_name
+from harness.waiting import until
+
+PASSWORD = "a long enough phrase"
+
+
+@pytest.fixture(scope="module")
+def operator(server):
+    return Operator(server)
+
+
+@pytest.fixture
+def staff(operator, connect):
+    """A player of this level, signed in: staff(2)."""
+    def make(level, password=PASSWORD):
+        name = fresh_name("staff")
+        operator.account(name, password, "--level", str(level))
+        return connect().log_in(name, password)
+    return make
+
+
+def say(player, line):
+    """Says a command to oneself; the answer's text. RELAY_OK follows."""
+    answer = player.get("RELAY_MESSAGE", targetId=player.id, message=line)
+    assert answer["command"] == "RELAYED_MESSAGE", answer
+    assert (answer["senderId"], answer["senderName"]) == ("Server", "Server")
+    assert player.line() == wire({"command": "RELAY_OK", "targetId": player.id})
+    return answer["message"]
+
+
+def said(player):
+    answer = player.line()
+    assert b'"senderName":"Server"' in answer
+    return re.search(rb'"message":"(.*)"', answer).group(1).decode()
+
+
+def test_only_a_slash_to_oneself_is_a_command(join_server):
+    """Games use the relay for commands of their own."""
+    player, other = join_server(), join_server()
+    for text in ("kick bob", " /kick bob", ""):
+        if text:
+            assert player.get("RELAY_MESSAGE", targetId=player.id, message=text)["message"] == text
+            assert player.get("PING")["command"] == "RELAY_OK"
+            player.line()
+    player.send("RELAY_MESSAGE", targetId=other.id, message="/kick bob")
+    assert b'"message":"/kick bob"' in other.line() and b"RELAY_OK" in player.line()
+
+
+@pytest.mark.parametrize("line", ["/kick {}", "/ban account {}", "/plvl 3 {}", "/shutdown 0", "/fly", "/KICK {}"])
+def test_what_one_may_not_looks_like_what_is_not_there(join_server, line):
+    player = join_server()
+    word = line[1:].split()[0]
+    assert say(player, line.format(player.name)) == f"No such command ({word})"
+    player.nothing_else()
+
+
+def test_denials_are_audited_a_few_a_minute(join_server, server):
+    player = join_server()
+    words = ["kick", "ban", "mute", "announce", "clientlist", "sameip", "gminfo", "player"]
+    for word in words:
+        assert say(player, f"/{word}") == f"No such command ({word})"
+    [account] = {m for m in re.findall(r"staff\.denied .*account=(\d+) command=/gminfo|$^", server.log()) if m} or {None}
+    assert account is None, "the fifth denial of a minute is the last that is kept"
+    kept = re.findall(r"staff\.denied .*account=(\d+)", server.log())
+    assert kept.count(kept[-1]) == 5
+
+
+def test_the_same_command_again_must_wait(join_server):
+    player = join_server()
+    assert say(player, "/fly") == "No such command (fly)"
+    assert say(player, "/fly") == "Please wait before you use this command again."
+    assert say(player, "/swim") == "No such command (swim)"
+
+
+def test_staff_kicks_and_is_exempt_from_waiting(staff, join_server):
+    master, player, other = staff(2), join_server(), join_server()
+    assert say(master, f"/kick {player.name}") == "Kicked."
+    assert player.closing() == [b'{"command":"BYE_ADMIN","message":"Disconnected by administrator"}']
+    assert say(master, f"/k #{other.id[:8]}") == "Kicked."
+    other.closing()
+    assert say(master, f"/kick {player.name}") == f"No such player is online ({player.name})."
+    assert say(master, "/kick") == "Usage: /kick NAME|#ID | account ACCOUNT"
+
+
+def test_nobody_acts_on_his_equals_but_admins(staff):
+    master, other, admin, second = staff(2), staff(2), staff(3), staff(3)
+    for target in (other, admin):
+        assert say(master, f"/kick {target.name}") == "The player's level is not below yours."
+        assert say(master, f"/kick account {target.name}") == "The account's level is not below yours."
+        assert say(master, f"/ban account {target.name}") == "The player's level is not below yours."
+    assert say(admin, f"/ban account {admin.name}") == "Not on yourself."
+    assert say(admin, f"/kick {second.name}") == "Kicked."
+    second.closing()
+    other.nothing_else()
+
+
+def test_bans_by_name_end_the_session_and_unban_lifts_them(staff, join_server, connect):
+    admin, player = staff(3), join_server()
+    assert say(admin, f'/ban account {player.name} "was rude"').startswith("Banned (ban ")
+    assert player.closing()[-1].startswith(b'{"command":"BYE_ADMIN"')
+    assert connect().get("NAME", name=player.name, password="pw")["command"] != "NAME_OK"
+    assert say(admin, f"/account unban {player.name}") == "A ban is lifted."
+    until(lambda: connect().get("NAME", name=player.name, password="pw")["command"] == "NAME_OK", "let in again")
+    assert say(admin, f"/ban ip {admin.name}") == "Not on yourself."
+
+
+def test_mute(staff, join_server):
+    master, player, other = staff(2), join_server(), join_server()
+    muted = {"command": "ERROR", "message": "You are muted."}
+    assert say(master, f"/mute {player.name}") == "Muted."
+    assert player.get("RELAY_MESSAGE", targetId=other.id, message="hi") == muted
+    assert say(master, f"/mute {player.name}") == "Not muted any more."
+    assert say(master, f"/mute {player.name} allchars") == "Muted in every game."
+    assert player.get("RELAY_MESSAGE", targetId=other.id, message="hi") == muted
+    assert say(master, f"/mute {player.name} remove") == "Not muted any more."
+    assert player.get("RELAY_MESSAGE", targetId=other.id, message="hi")["command"] == "RELAY_OK"
+
+
+def test_announcements_and_staff_chat(staff, join_server):
+    master, second, player = staff(2), staff(2), join_server()
+    assert say_among(master, "/announce send Race  at eight") == "Race  at eight"
+    assert said(player) == "Race  at eight" and said(second) == "Race  at eight"
+    text = f"[Team] {master.name}: hello you"
+    assert say(master, "/te hello you") == text
+    assert said(second) == text
+    player.nothing_else()
+
+
+def say_among(master, line):
+    """The speaker hears an announcement too, before the answer."""
+    master.send("RELAY_MESSAGE", targetId=master.id, message=line)
+    text = said(master)
+    assert said(master) == "Announced."
+    assert b"RELAY_OK" in master.line()
+    return text
+
+
+def test_lists(staff, join_server):
+    master, player = staff(2), join_server()
+    assert f"{player.name} #{player.id[:8]} racing level 1" in say(master, "/clientlist")
+    assert "127.0.0.1" in say(master, "/clientlist full")
+    assert say(master, "/sameip").startswith("127.0.0.1: ")
+    info = say(master, f"/gminfo {player.name}")
+    assert f"Session: {player.id}" in info and "level 1" in info
+
+
+@pytest.mark.parametrize("line,missing", [
+    ("/jump to 1 2 3", "places to jump to"), ("/heal", "health"), ("/item create sword 2", "items"),
+    ("/player level {} 5", "levels"), ("/player money {} 5", "money")])
+def test_what_racing_has_not_is_said_plainly(staff, join_server, line, missing):
+    assert say(staff(2), line.format(join_server().name)) == f"Racing has no {missing}."
+
+
+def test_levels_and_single_grants(staff, join_server, operator):
+    admin, player, victim = staff(3), join_server(), join_server()
+    assert say(admin, f"/plvl singleaccount kick {player.name}") == "Granted."
+    assert operator.ask("account", "why", player.name, "kick")["rule"] == "the account was granted this command"
+    assert say(player, f"/kick {victim.name}") == "The player's level is not below yours.", "a grant is no rank"
+    assert say(admin, f"/plvl removeaccount kick {player.name}") == "Taken back."
+    why = operator.ask("account", "why", player.name, "kick")
+    assert why["allowed"] is False and "level is too low" in why["rule"]
+    assert say(admin, f"/plvl 2 {player.name}") == "The level is set."
+    assert say(player, f"/kick {victim.name}") == "Kicked.", "in force at once"
+    assert say(admin, f"/plvl 1 {admin.name}").startswith("This lowers your own level.")
+    assert say(admin, f"/plvl 4 {player.name}") == "Give a whole number of 1 to 3."
+
+
+def test_accounts_by_command_and_no_password_in_the_log(staff, connect, server):
+    admin, name = staff(3), fresh_name()
+    assert say(admin, f"/account create {name} hunter2-hunter2") == "Account created."
+    assert say(admin, f"/account changepassword {name} hunter3-hunter3") == "Password changed."
+    assert connect().get("NAME", name=name, password="hunter3-hunter3")["command"] == "NAME_OK"
+    assert say(admin, f"/account status {name} suspend") == "Suspended."
+    assert '"suspended":true' in say(admin, f"/account status {name}")
+    assert say(admin, f"/account delete {name}") == "Account deleted."
+    assert "no such account" in say(admin, f"/account delete {name}")
+    assert "hunter" not in server.log()
+
+
+def ask_once(player, line):
+    """The first line of the answer; the RELAY_OK behind a refusal is read too."""
+    answer = player.ask("RELAY_MESSAGE", targetId=player.id, message=line)
+    if b"BYE_ADMIN" not in answer:
+        player.line()
+    return answer
+
+
+def test_own_password_and_own_account(join_server, connect):
+    player = join_server(password="old-enough")
+    assert "password is wrong" in say(player, "/password guess another-one")
+    other = join_server()
+    assert "too short" in say(other, "/password pw short")
+    again = join_server(password="old-enough")
+    assert say(again, "/password old-enough another-one") == "Your password is changed. Other sessions end."
+    assert connect().get("NAME", name=again.name, password="old-enough")["command"] == "AUTH_FAILED"
+    assert '"audit_complete":true' in say(again, "/account export another-one")
+    assert say(again, "/account delete own another-one").startswith("Please wait")
+    until(lambda: b"Signed out" in ask_once(again, "/account delete own another-one"), "gone")
+    assert again.closing() == []
+    assert connect().get("NAME", name=again.name, password="fresh start")["command"] == "NAME_OK"
+
+
+def test_lines_behind_a_command_wait_for_it(staff):
+    master = staff(2)
+    master.send_raw(b"".join(wire({"command": "RELAY_MESSAGE", "targetId": master.id, "message": "/gminfo nobody"})
+                             + b"\n" + wire({"command": "PING"}) + b"\n" for _ in range(3)))
+    words = [re.search(rb'"command":"(\w+)"', master.line()).group(1) for _ in range(9)]
+    assert words == [b"RELAYED_MESSAGE", b"RELAY_OK", b"PONG"] * 3
+
+
+def test_the_operator_says_commands_too(operator, join_server):
+    player = join_server()
+    assert player.name in operator.say("/clientlist")
+    assert operator.say("/heal") == "You are not in a game."
+    assert operator.say(f"/kick {player.name}") == "Kicked."
+    player.closing()
+    assert operator.say("/fly") == "No such command (fly)"
+
+
+def test_switches_and_disabled_commands(new_server):
+    server = new_server(staff__admin_can_shutdown=False, staff__disabled_commands="/kick te", staff__snoop=True)
+    operator = Operator(server)
+    operator.account("boss", PASSWORD, "--admin")
+    assert operator.say("/shutdown 0") == "No such command (shutdown)"
+    assert operator.say("/k bob") == "No such command (k)"
+    assert operator.say("/team hello") == "No such command (team)"
+    assert operator.say("/snoop bob") == "No such player is online (bob)."
+    why = operator.ask("account", "why", "boss", "/shutdown")
+    assert (why["allowed"], why["key"]) == (False, "staff.admin_can_shutdown")
+    assert "disabled_commands" in operator.ask("account", "why", "boss", "kick")["rule"]
+
+
+def test_a_shutdown_counts_down(new_server, connect):
+    server = new_server()
+    operator = Operator(server)
+    player = connect(server).log_in(fresh_name())
+    assert operator.say("/shutdown stop") == "There is no countdown."
+    assert operator.say("/shutdown 3600") == "The server goes down in 3600 seconds."
+    assert said(player) == "The server goes down in 3600 seconds."
+    assert operator.say("/shutdown stop") == "The countdown is stopped."
+    assert said(player) == "The server does not go down after all."
+    assert operator.say("/shutdown 1") == "The server goes down in 1 seconds."
+    assert said(player) == "The server goes down in 1 second."
+    assert b"BYE_ADMIN" in player.closing()[-1]
+    assert server.wait_exit() == 0
