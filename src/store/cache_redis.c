@@ -355,11 +355,11 @@ static void on_up(void *ctx, struct now now)
 {
     struct cache_redis *r = ctx;
     r->loading = REDIS_SCRIPTS_N;
-    for (uint8_t i = 0; i < REDIS_SCRIPTS_N; i++) {
+    for (size_t i = 0; i < REDIS_SCRIPTS_N; i++) {
         struct request *q = make_request(REQUEST_LOAD, 0);
         int rc = E_NOMEM;
         if (q) {
-            q->script = i;
+            q->script = (uint8_t)i;
             rc = send(
                 r, q, 3,
                 (struct span[]){SPAN_LIT("SCRIPT"), SPAN_LIT("LOAD"), span_str(redis_scripts[i])});

@@ -74,8 +74,6 @@ static void disconnect(struct redis_link *l)
     buf_fini_secret(&l->out);
 }
 
-static void start(struct redis_link *l, struct now now);
-
 static void fail(struct redis_link *l, struct now now, const char *why)
 {
     char text[REDIS_ERROR_MAX]; /* why may lie in what goes now */
@@ -84,7 +82,7 @@ static void fail(struct redis_link *l, struct now now, const char *why)
     disconnect(l);
     l->state = OFF;
     if (connecting && ++l->address_at < l->addresses_n) {
-        start(l, now);
+        set_timer(l, now.mono);
         return;
     }
     l->addresses_n = 0;
@@ -290,7 +288,7 @@ static void look_up(struct redis_link *l, int flags)
     struct addrinfo *found = NULL;
     char port[8];
     (void)snprintf(port, sizeof port, "%u", l->cfg.url->port);
-    l->addresses_n = 0;
+    l->addresses_n = l->address_at = 0;
     l->lookup_rc = getaddrinfo(l->cfg.url->host, port, &hints, &found);
     if (l->lookup_rc)
         return;
@@ -310,39 +308,48 @@ static void work(struct job *job)
     look_up(link_of_job(job), 0);
 }
 
-static void looked_up(struct redis_link *l, struct now now)
+static const char *no_address(const struct redis_link *l)
 {
-    l->address_at = 0;
-    l->state = OFF;
-    if (l->addresses_n)
-        start(l, now);
-    else
-        fail(l, now, l->lookup_rc ? gai_strerror(l->lookup_rc) : "the host has no address");
+    return l->lookup_rc ? gai_strerror(l->lookup_rc) : "the host has no address";
 }
 
 static void done(struct job *job, struct now now)
 {
     struct redis_link *l = link_of_job(job);
-    if (l->state == LOOKUP)
-        looked_up(l, now);
+    if (l->state != LOOKUP)
+        return;
+    l->state = OFF;
+    if (l->addresses_n)
+        set_timer(l, now.mono);
+    else
+        fail(l, now, no_address(l));
+}
+
+static void start_unix(struct redis_link *l, struct now now)
+{
+    struct address a = {.n = sizeof a.u.un};
+    a.u.un.sun_family = AF_UNIX;
+    memcpy(a.u.un.sun_path, l->cfg.url->path, sizeof l->cfg.url->path);
+    connect_to(l, now, &a);
 }
 
 static void start(struct redis_link *l, struct now now)
 {
-    if (l->addresses_n) {
-        connect_to(l, now, &l->addresses[l->address_at]);
-    } else if (!l->cfg.url->host[0]) {
-        struct address a = {.n = sizeof a.u.un};
-        a.u.un.sun_family = AF_UNIX;
-        memcpy(a.u.un.sun_path, l->cfg.url->path, sizeof l->cfg.url->path);
-        connect_to(l, now, &a);
-    } else if (l->cfg.pool) {
+    if (!l->cfg.url->host[0]) {
+        start_unix(l, now);
+        return;
+    }
+    if (!l->addresses_n && l->cfg.pool) {
         l->state = LOOKUP;
         l->cfg.loop->ops->pool_submit(l->cfg.pool, &l->job);
-    } else {
-        look_up(l, AI_NUMERICHOST);
-        looked_up(l, now);
+        return;
     }
+    if (!l->addresses_n)
+        look_up(l, AI_NUMERICHOST);
+    if (l->addresses_n)
+        connect_to(l, now, &l->addresses[l->address_at]);
+    else
+        fail(l, now, no_address(l));
 }
 
 static void on_timer(void *ctx, struct now now)
