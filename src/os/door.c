@@ -72,14 +72,14 @@ void door_forget(struct bound *b, const struct addr *peer, struct admission *a)
     a->link = false;
 }
 
-void door_refuse(struct listener *l, const struct addr *a, struct now now, enum server_row row,
+void door_refuse(struct listener *l, const struct addr *peer, struct now now, enum server_row row,
                  const char *reason)
 {
     struct server *s = l->b->s;
     uint64_t left_out;
     rows_add(&s->rows, row, 1);
     if (log_gate_pass(&s->gate_refused, now.mono, REFUSED_LOGS, &left_out))
-        LOG(s->log, &log_refused, LF_STR("service", l->b->ops->name), LF_ADDR("peer", a),
+        LOG(s->log, &log_refused, LF_STR("service", l->b->ops->name), LF_ADDR("peer", peer),
             LF_STR("reason", reason), LF_UINT("left_out", left_out));
 }
 
