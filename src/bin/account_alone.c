@@ -3,8 +3,10 @@
 #include "admin/control.h"
 #include "admin/operate.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "bin/app.h"
 #include "os/clock.h"
+#include "os/key_file.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -88,6 +90,9 @@ static int open_parts(struct alone *x, struct buf *why)
     rc = store_create(&a->store, a->loop, &store, why);
     if (rc == 0)
         rc = app_audit_open(a, why);
+    if (rc == 0)
+        rc = key_file_open(a->login.secrets, config_text(a->config, "data.dir"), "secrets",
+                           &a->entropy, why);
     return rc ? rc : hash_create(&a->hash, a->loop, &hash);
 }
 
@@ -99,6 +104,7 @@ static int open_desk(struct alone *x)
                                     .audit = a->audit,
                                     .log = a->log,
                                     .entropy = &a->entropy,
+                                    .secrets = a->login.secrets,
                                     .notice = no_notice};
     int rc = account_desk_create(&x->desk, &desk);
     if (rc)
@@ -127,6 +133,7 @@ static void close_parts(struct alone *x)
         hash_destroy(a->hash);
         store_destroy(a->store);
     }
+    mem_wipe(a->login.secrets, sizeof a->login.secrets);
     uvloop_destroy(a->uv);
     metrics_fini(&a->metrics);
     entropy_fini(&a->entropy);

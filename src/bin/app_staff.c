@@ -161,6 +161,7 @@ static int open_desk(struct app *a)
         .audit = a->audit,
         .log = a->log,
         .entropy = &a->entropy,
+        .secrets = a->login.secrets,
         .notice = desk_notice,
         .ctx = a,
     };

@@ -55,7 +55,6 @@ static void job_free(struct desk_job *j)
     j->desk->live--;
     buf_fini_secret(&j->out);
     buf_fini(&j->nodes);
-    buf_fini_secret(&j->sealed);
     mem_free_secret(j, j->size);
 }
 
@@ -244,7 +243,6 @@ static struct desk_job *job_make(struct account_desk *d, const struct desk_reque
     j->row = &desk_rows[r->op];
     buf_init(&j->out, DESK_OUT_MAX);
     buf_init(&j->nodes, 65536);
-    buf_init(&j->sealed, QUERY_TEXT_MAX);
     list_push_back(&d->jobs, &j->in);
     d->live++;
     return j;

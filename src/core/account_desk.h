@@ -26,7 +26,6 @@
 #define DESK_EMAIL_MAX    254u
 #define DESK_NOTES_MAX    4096u
 #define DESK_WORD_MAX     32u /* bytes of a command word that is granted */
-#define DESK_RECOVERY_N   10u /* recovery codes of one enrolment */
 
 enum desk_op {
     DESK_CREATE,        /* name, password, number: level (0: player), text: email or empty */
@@ -84,22 +83,13 @@ struct desk_result {
 
 typedef void (*desk_fn)(void *ctx, struct now, const struct desk_result *);
 
-/* One-time codes, behind a port: their cryptography is below os/. */
-struct desk_otp {
-    /* Appends the sealed form of a fresh secret to sealed, and a URI to scan (otpauth:) to uri. */
-    int (*make)(void *ctx, struct span account, struct buf *sealed, struct buf *uri);
-    /* SHA-256 of a recovery code as 64 hex digits and NUL. */
-    void (*hash)(void *ctx, struct span code, char hex[65]);
-    void *ctx;
-};
-
 struct account_desk_cfg {
     struct ask_port *store, *hash;
     struct cluster *cluster; /* may be NULL */
     struct audit_log *audit; /* may be NULL */
     struct log *log;
     struct entropy *entropy;
-    struct desk_otp otp; /* make NULL: no second factor here */
+    const uint8_t *secrets; /* SECRET_KEY bytes that seal one-time keys; NULL: no second factor */
     /* To every game here; never called from within account_desk_ask. */
     void (*notice)(void *ctx, struct now, const struct notice *);
     void *ctx;

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "core/account_desk.h"
 #include "core/account_desk_text.h"
+#include "core/login_otp.h"
 #include "core/query.h"
 
 enum { STEP_ASKED = 1 }; /* 0: on with the next one */
@@ -35,8 +36,8 @@ struct desk_job {
     int64_t after; /* pages: where the next one begins */
     uint32_t node; /* and of which chain */
     struct buf nodes;
-    struct buf sealed; /* second factor */
-    uint32_t codes_n;
+    uint32_t codes_n; /* of codes, how many are stored */
+    struct recovery_code codes[RECOVERY_CODES];
     uint8_t bytes[];
 };
 

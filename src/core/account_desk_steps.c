@@ -622,67 +622,55 @@ static int otp_clear(struct desk_job *j, struct now now, const struct answer *a)
     (void)now;
     if (a && a->rc)
         return a->rc;
-    if (j->r.op == DESK_OTP_ENROL && !j->desk->cfg.otp.make)
+    if (j->r.op == DESK_OTP_ENROL && !j->desk->cfg.secrets)
         return desk_fail(j, E_SUPPORT, "there is no second factor here", NULL);
     struct value v = VALUE_OF_INT(j->id);
     return desk_query(j, QUERY_OTP_CLEAR, &v, 1);
 }
 
+/* What is made is shown once: in the answer. */
 static int otp_set(struct desk_job *j, struct now now, const struct answer *a)
 {
-    const struct desk_otp *otp = &j->desk->cfg.otp;
+    const struct account_desk_cfg *cfg = &j->desk->cfg;
+    struct otp_secret secret;
     struct buf uri;
     (void)now;
     if (a->rc)
         return a->rc;
-    buf_init(&uri, 1024);
-    int rc = otp->make(otp->ctx, span_of(j->name, j->name_n), &j->sealed, &uri);
+    int rc = otp_secret_make(&secret, cfg->entropy, cfg->secrets, j->id);
+    if (rc == 0)
+        rc = recovery_codes_make(j->codes, RECOVERY_CODES, cfg->entropy);
     if (rc == 0) {
+        buf_init(&uri, 2048);
+        otp_uri(&uri, SPAN_LIT("Slipgate"), span_of(j->name, j->name_n), secret.key);
         (void)buf_append_byte(&j->out, '{');
         desk_put_text(&j->out, "uri", buf_span(&uri));
-        desk_member(&j->out, "recovery_codes");
-        (void)buf_append_byte(&j->out, '[');
-        struct value v[] = {VALUE_OF_INT(j->id), VALUE_OF_TEXT(buf_span(&j->sealed))};
+        desk_put_text(&j->out, "key", span_str(secret.key));
+        buf_fini_secret(&uri);
+        struct value v[] = {VALUE_OF_INT(j->id), VALUE_OF_TEXT(span_str(secret.sealed))};
         rc = desk_query(j, QUERY_OTP_SET, v, ARRAY_LEN(v));
     }
-    buf_fini_secret(&uri);
+    mem_wipe(&secret, sizeof secret);
     return rc;
-}
-
-#define CODE_LEN 16u
-
-/* 80 bits as four groups of letters and digits that are not mistaken for one another. */
-static void make_code(struct desk_job *j, char code[CODE_LEN + 1])
-{
-    static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
-    uint8_t random[CODE_LEN];
-    _Static_assert(sizeof letters == 33, "five bits a letter");
-    entropy_get(j->desk->cfg.entropy, random, sizeof random);
-    for (size_t i = 0; i < CODE_LEN; i++)
-        code[i] = letters[random[i] & 31u];
-    code[CODE_LEN] = '\0';
-    mem_wipe(random, sizeof random);
 }
 
 static int otp_codes(struct desk_job *j, struct now now, const struct answer *a)
 {
-    const struct desk_otp *otp = &j->desk->cfg.otp;
-    char code[CODE_LEN + 1], hex[65];
     (void)now;
     if (a->rc)
         return a->rc;
-    if (j->codes_n == DESK_RECOVERY_N) {
-        (void)buf_append_str(&j->out, "]}");
-        return 0;
+    if (j->codes_n < RECOVERY_CODES) {
+        const struct recovery_code *code = &j->codes[j->codes_n++];
+        struct value v[] = {VALUE_OF_INT(j->id), VALUE_OF_TEXT(span_str(code->hash))};
+        int rc = desk_query(j, QUERY_RECOVERY_PUT, v, ARRAY_LEN(v));
+        j->step -= rc == STEP_ASKED; /* here again for the next one */
+        return rc;
     }
-    make_code(j, code);
-    otp->hash(otp->ctx, span_of(code, CODE_LEN), hex);
-    (void)buf_printf(&j->out, "%s\"%s\"", j->codes_n++ ? "," : "", code);
-    mem_wipe(code, sizeof code);
-    struct value v[] = {VALUE_OF_INT(j->id), VALUE_OF_TEXT(span_of(hex, 64))};
-    int rc = desk_query(j, QUERY_RECOVERY_PUT, v, ARRAY_LEN(v));
-    j->step -= rc == STEP_ASKED; /* here again for the next one */
-    return rc;
+    desk_member(&j->out, "recovery_codes");
+    for (size_t i = 0; i < RECOVERY_CODES; i++)
+        (void)buf_printf(&j->out, "%s\"%s\"", i ? "," : "[", j->codes[i].text);
+    (void)buf_append_str(&j->out, "]}");
+    return 0;
 }
 
 /* ---- the table ---- */

@@ -1,5 +1,9 @@
 """Accounts made, changed and deleted by operators, with the server running and stopped."""
+import base64
+import hashlib
+import hmac
 import json
+import time
 
 import pytest
 
@@ -96,3 +100,28 @@ def test_what_is_held_is_exported_and_then_gone(operator, join_server, connect):
     assert player.closing()[-1] == b'{"command":"BYE_ADMIN","message":"Signed out"}'
     assert "no such account" in operator.refused("account", "show", player.name)
     assert connect().get("NAME", name=player.name, password="somebody new")["command"] == "NAME_OK"
+
+
+def one_time_code(key):
+    """RFC 6238 with what every authenticator app takes for granted."""
+    step = int(time.time()) // 30
+    mac = hmac.new(base64.b32decode(key), step.to_bytes(8, "big"), hashlib.sha1).digest()
+    at = mac[-1] & 15
+    return f"{(int.from_bytes(mac[at:at + 4], 'big') & 0x7fffffff) % 1000000:06}"
+
+
+def test_a_second_factor_is_enrolled_used_and_taken_away(operator, connect, unique):
+    name, password = unique(), "a long enough phrase"
+    operator.account(name, password, "--level", "2")
+    made = operator.ask("account", "otp-enrol", name)
+    assert made["uri"].startswith("otpauth://totp/") and made["key"] in made["uri"]
+    assert len(set(made["recovery_codes"])) == 10
+    assert operator.ask("account", "show", name)["second_factor"] is True
+    assert connect().get("NAME", name=name, password=password)["command"] != "NAME_OK"
+    code = one_time_code(made["key"])
+    assert connect().get("NAME", name=name, password=password, otp=code)["command"] == "NAME_OK"
+    recovery = made["recovery_codes"][3]
+    assert connect().get("NAME", name=name, password=password, otp=recovery)["command"] == "NAME_OK"
+    assert connect().get("NAME", name=name, password=password, otp=recovery)["command"] != "NAME_OK"
+    operator.ask("account", "otp-disable", name)
+    assert connect().get("NAME", name=name, password=password)["command"] == "NAME_OK"
