@@ -347,7 +347,7 @@ static bool on_created(struct logins *l, struct login *g, const struct answer *a
 static void on_cancelled(struct logins *l, struct login *g, const struct answer *a, struct now now)
 {
     if (g->claiming && a->kind == ASK_CLAIM)
-        login_claimed(l, g, now, a->rc == 0);
+        login_claimed(l, g, now, a->rc);
     if (g->claiming)
         login_unclaim(l, now, g->account.id);
     login_drop(l, g);
@@ -358,6 +358,10 @@ bool login_answer(struct logins *l, struct now now, const struct answer *a,
 {
     struct ref r = {(uint32_t)a->req, (uint32_t)(a->req >> 32)};
     struct login *g = slots_get(&l->all, r);
+    if (a->kind == ASK_RELEASE) {
+        login_released(l, now, a);
+        return false;
+    }
     if (!g || g->state == DELAY || g->state == DECIDED || g->asked != a->kind)
         return false; /* somebody else's, under a number that happens to be ours */
     switch (g->state) {

@@ -18,17 +18,24 @@ static int ask_release(struct logins *l, int64_t account)
     struct ask ask = {.kind = ASK_RELEASE};
     ask.u.release.account = account;
     ask.u.release.game = login_game(l);
-    return host_ask(l->host, &ask, 0);
+    return host_ask(l->host, &ask, (uint64_t)account);
 }
 
-static void release(struct logins *l, struct now now, int64_t account)
+static void try_later(struct logins *l, struct now now, int64_t account)
 {
-    if (ask_release(l, account) == 0 || hmap_put(&l->releases, &account, 1))
+    if (hmap_put(&l->releases, &account, 1))
         return; /* without memory it stays until this process is gone */
     if (l->release_at == NSEC_NEVER) {
         l->release_at = now.mono + RETRY;
         host_wake(l->host, l->release_at);
     }
+}
+
+void login_released(struct logins *l, struct now now, const struct answer *a)
+{
+    int64_t account = (int64_t)a->req;
+    if (a->rc && a->rc != E_NOENT && holders_of(l, account) == 0)
+        try_later(l, now, account);
 }
 
 void login_releases(struct logins *l, struct now now)
@@ -60,20 +67,21 @@ int login_claim(struct logins *l, struct login *g, struct now now)
     g->claiming = true;
     int rc = login_ask(l, g, CLAIM, &ask);
     if (rc) {
-        login_claimed(l, g, now, false);
+        login_claimed(l, g, now, E_EXISTS); /* never asked: nothing to give back */
         return rc;
     }
     (void)hmap_del(&l->releases, &account);
     return 0;
 }
 
-void login_claimed(struct logins *l, struct login *g, struct now now, bool granted)
+/* Where it is not known to be granted it may have been, and is given back all the same. */
+void login_claimed(struct logins *l, struct login *g, struct now now, int rc)
 {
     int64_t account = g->account.id;
     uint64_t v = holders_of(l, account);
-    if (granted) {
+    if (rc != E_EXISTS)
         CHECK(hmap_put(&l->claims, &account, v | 1) == 0); /* replaces: takes no memory */
-    } else {
+    if (rc) {
         g->claiming = false;
         login_unclaim(l, now, account);
     }
@@ -89,6 +97,6 @@ void login_unclaim(struct logins *l, struct now now, int64_t account)
         return;
     }
     (void)hmap_del(&l->claims, &account);
-    if (v & 1)
-        release(l, now, account);
+    if ((v & 1) && ask_release(l, account))
+        try_later(l, now, account);
 }

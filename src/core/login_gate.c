@@ -222,7 +222,7 @@ static bool on_used(struct logins *l, struct login *g, const struct answer *a, i
 static bool on_claimed(struct logins *l, struct login *g, const struct answer *a, struct now now,
                        struct login_result *ret)
 {
-    login_claimed(l, g, now, a->rc == 0);
+    login_claimed(l, g, now, a->rc);
     if (a->rc == 0)
         return with_token(l, g, now, ret);
     return login_finish(l, g, a->rc == E_EXISTS ? LOGIN_ELSEWHERE : LOGIN_BUSY, now, ret);

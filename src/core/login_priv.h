@@ -106,9 +106,11 @@ void login_split_code(const struct logins *, struct login *);
 /* ---- login_claim.c */
 MUST_USE int login_claim(struct logins *, struct login *, struct now);
 /* The answer to it. */
-void login_claimed(struct logins *, struct login *, struct now, bool granted);
+void login_claimed(struct logins *, struct login *, struct now, int rc);
 /* One holder less; the last one gives the claim back. */
 void login_unclaim(struct logins *, struct now, int64_t account);
+/* The answer to giving it back; what failed is tried again by login_releases. */
+void login_released(struct logins *, struct now, const struct answer *);
 void login_releases(struct logins *, struct now);
 
 #endif

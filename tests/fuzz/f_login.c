@@ -1,12 +1,15 @@
 /* Logins from a list of events: begun from a few addresses with right, wrong and impossible
- * passwords, answered in any order and with every fault, cancelled in any state, under changing
- * policies. Each that was not cancelled has one result; nobody is let in with a password that is
- * not the account's, and nobody is called wrong whose password is; in the end nothing is left. */
+ * passwords, codes and tokens, into accounts of every kind, answered in any order and with every
+ * fault, cancelled in any state, under changing policies. Each that was not cancelled has one
+ * result; nobody is let in with a password that is not the account's, with a token twice, without
+ * the code that is wanted, or into an account that is closed; in the end nothing is left, and
+ * nothing claimed. */
 #include "fuzz.h"
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "core/login.h"
+#include "core/login_otp.h"
 #include "sim/host_fake.h"
 
 #define OWNERS 64u
@@ -14,11 +17,21 @@
 
 struct attempt {
     bool started, cancelled, done;
-    uint8_t name, password;
+    uint8_t name, password, otp;
+    bool resuming, want_resume;
+    uint32_t token; /* which, when resuming */
     struct login_ref ref;
 };
 
-static const char *const names[] = {"ann", "ANN", "bob", "imported", "short"};
+struct token {
+    char text[TOKEN_TEXT + 1];
+    int64_t account;
+    bool used;
+};
+
+static const char *const names[] = {"ann",   "ANN",    "bob",       "imported",
+                                    "short", "factor", "suspended", "strange"};
+static const char *const codes[] = {"", "123456", "000000", "1"};
 static const struct span passwords[] = {{(const uint8_t *)"right", 5},
                                         {(const uint8_t *)"other", 5},
                                         {(const uint8_t *)"", 0},
@@ -33,6 +46,10 @@ struct service {
     struct attempt attempts[OWNERS];
     size_t n;
     struct login_policy policy;
+    struct token tokens[OWNERS];
+    uint32_t tokens_n;
+    int64_t in_as[OWNERS]; /* accounts of sessions that are open */
+    size_t in_n;
     struct span *in; /* what the next call does */
     uint8_t todo;
     struct fake *f;
@@ -50,9 +67,24 @@ static void take(struct service *s, const struct login_result *r)
         return;
     const struct ask_fake_account *known = ask_fake_find(&s->f->asks, name, false);
     MUST(known && known->account.id == r->account);
+    s->in_as[s->in_n++] = r->account;
+    MUST(a->name < 6); /* the others are closed */
+    if (r->resume[0]) {
+        struct token *t = &s->tokens[s->tokens_n++];
+        MUST(a->resuming || a->want_resume);
+        *t = (struct token){.account = r->account};
+        memcpy(t->text, r->resume, sizeof t->text);
+    }
+    if (a->resuming) {
+        struct token *t = &s->tokens[a->token];
+        MUST(a->token < s->tokens_n && !t->used && t->account == r->account);
+        t->used = true;
+        return;
+    }
+    MUST(a->name != 5 || a->otp == 1);
     /* Every account was made with "right" or is registered by who came first: told by its name. */
     MUST(password.n > 0 && !memchr(password.p, '\0', password.n));
-    if (a->name == 2 || a->name == 3)
+    if (a->name == 2 || a->name == 3 || a->name == 5)
         MUST(a->password == 0);
     MUST(r->outcome == LOGIN_OK || a->name < 2 || a->name == 4);
 }
@@ -64,7 +96,8 @@ static int create(struct service **ret, struct host *host, const struct config *
     struct service *s = mem_zalloc(1, sizeof *s);
     MUST(s);
     s->host = host;
-    s->policy = (struct login_policy){.auto_register = true};
+    s->policy = (struct login_policy){
+        .auto_register = true, .factor = LOGIN_FACTOR_OPTIONAL, .resume_s = 3600};
     MUST(logins_create(&s->logins, host, MAX) == 0);
     logins_set_policy(s->logins, &s->policy);
     *ret = s;
@@ -96,11 +129,23 @@ static void start(struct service *s, struct now now)
 {
     if (s->n == OWNERS)
         return;
-    uint8_t what = fuzz_byte(s->in);
+    uint8_t what = fuzz_byte(s->in), more = fuzz_byte(s->in);
     struct attempt *a = &s->attempts[s->n];
     *a = (struct attempt){.name = what % ARRAY_LEN(names),
-                          .password = what / 8 % ARRAY_LEN(passwords)};
+                          .password = what / 8 % ARRAY_LEN(passwords),
+                          .otp = more % ARRAY_LEN(codes),
+                          .want_resume = more & 4,
+                          .resuming = more & 8,
+                          .token = UINT32_MAX};
     struct login_request q = {.name = span_str(names[a->name]), .password = passwords[a->password]};
+    q.otp = span_str(codes[a->otp]);
+    q.want_resume = a->want_resume;
+    if (a->resuming)
+        q.resume = SPAN_LIT("no token");
+    if (a->resuming && s->tokens_n) {
+        a->token = more / 16 % s->tokens_n;
+        q.resume = span_str(s->tokens[a->token].text);
+    }
     q.owner = s->n;
     MUST(addr_parse(&q.peer, addrs[what / 64]) == 0);
     int rc = login_start(s->logins, now, &q, &a->ref);
@@ -110,6 +155,15 @@ static void start(struct service *s, struct now now)
 }
 
 /* What reaches the service from outside, as bytes of a link do in a real one. */
+static void leave_one(struct service *s, struct now now)
+{
+    if (s->in_n == 0)
+        return;
+    struct addr from;
+    MUST(addr_parse(&from, addrs[0]) == 0);
+    logins_signed_out(s->logins, now, s->in_as[--s->in_n], &from);
+}
+
 static size_t on_bytes(struct service *s, struct now now, struct link_ref l, struct span bytes)
 {
     (void)l;
@@ -119,12 +173,17 @@ static size_t on_bytes(struct service *s, struct now now, struct link_ref l, str
         struct attempt *a = &s->attempts[fuzz_below(s->in, s->n)];
         a->cancelled |= a->started && !a->done;
         login_cancel(s->logins, a->ref); /* fine when stale */
+    } else if (s->todo == 3) {
+        leave_one(s, now);
     } else {
         uint8_t what = fuzz_byte(s->in);
         s->policy.fold_names = what & 1;
         s->policy.auto_register = !(what & 2);
         s->policy.password_min = what & 4 ? 3 : 0;
         s->policy.exempt.loopback = what & 8;
+        s->policy.factor = what & 16 ? LOGIN_FACTOR_REQUIRED : LOGIN_FACTOR_OPTIONAL;
+        s->policy.single = (enum login_single)(what / 64 % 3);
+        s->policy.wrong_per_minute = what & 128 ? 2 : 0;
         logins_set_policy(s->logins, &s->policy);
     }
     return bytes.n;
@@ -206,8 +265,8 @@ static void event(struct fake *f, int link, struct span *in)
     uint8_t what = fuzz_byte(in), more;
     switch (what % 8) {
     case 0:
-    case 1:
-    case 2: s->todo = 0; break;
+    case 1: s->todo = 0; break;
+    case 2: s->todo = what < 128 ? 0 : 3; break;
     case 3: s->todo = 1; break;
     case 4: s->todo = what < 64 ? 2 : 0; break;
     case 5: fake_advance(f, (nsec)fuzz_byte(in) * 50 * NSEC_PER_MS); return;
@@ -225,12 +284,21 @@ static void event(struct fake *f, int link, struct span *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span in = span_of(data, size);
-    const struct fake_cfg cfg = {.ops = &ops, .seed = 3};
+    static const uint8_t secrets[SECRET_KEY] = {1};
+    const struct fake_cfg cfg = {.ops = &ops, .seed = 3, .presence = true, .secrets = secrets};
+    struct otp_secret factor;
     struct fake *f = fake_create(&cfg, NULL);
     MUST(f);
     f->svc->f = f;
     ask_fake_account(&f->asks, "bob", "right", 1, false);
     ask_fake_account(&f->asks, "imported", "right", 1, true);
+    struct ask_fake_account *with = ask_fake_account(&f->asks, "factor", "right", 1, false);
+    MUST(otp_secret_make(&factor, &f->entropy, secrets, with->account.id) == 0);
+    memcpy(with->otp_sealed, factor.sealed, sizeof factor.sealed);
+    with->account.second_factor = true;
+    ask_fake_account(&f->asks, "suspended", "right", 1, false)->account.suspended = true;
+    ask_fake_account(&f->asks, "strange", "right", 1, false)->account.level = 9;
+    f->asks.otp_right = 1;
     f->asks.delay = fuzz_byte(&in) & 1 ? NSEC_NEVER : 0;
     int link = fake_open(f, addrs[0], 1);
     while (in.n)
@@ -245,6 +313,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(!a->started || a->done || a->cancelled);
     }
     MUST(logins_live(f->svc->logins) == 0);
+    uint64_t granted = f->asks.claims;
+    for (f->svc->todo = 3; f->svc->in_n;)
+        fake_bytes(f, link, "x", 1);
+    fake_answer_all(f);
+    fake_advance(f, 5 * NSEC_PER_S);
+    fake_answer_all(f);
+    MUST(login_deadline(f->svc->logins) == NSEC_NEVER);
+    MUST(!granted || f->asks.releases);
     fake_destroy(f);
     return 0;
 }

@@ -225,8 +225,11 @@ static void claims_by_policy(void **state)
     x->read_n = x->told_n;
     assert_int_equal(login(x, "ann", "pw"), LOGIN_ELSEWHERE);
     HEARD_LOGIN(x, "#1", "Failed - Already signed in");
-    x->f->asks.claim = E_STORE;
+    x->f->asks.claim = 0;
+    uint64_t releases = x->f->asks.releases;
+    ask_fake_fault(&x->f->asks, ASK_CLAIM, ASK_LOST, 1);
     assert_int_equal(login(x, "ann", "pw"), LOGIN_BUSY);
+    assert_int_equal(x->f->asks.releases, releases); /* others hold it still */
     x->policy.single = LOGIN_SINGLE_ALLOW;
     logins_set_policy(x->s->logins, &x->policy);
     uint64_t claims = x->f->asks.claims;
@@ -279,13 +282,24 @@ static void a_release_is_tried_until_it_is_taken(void **state)
     fake_advance(x->f, NSEC_PER_S);
     assert_int_equal(x->f->asks.releases, 1);
     assert_true(login_deadline(x->s->logins) == NSEC_NEVER);
+    assert_int_equal(login(x, "ann", "pw"), LOGIN_OK);
+    ask_fake_fault(&x->f->asks, ASK_RELEASE, ASK_FAILED, 2);
+    sign_out(x, 1);
+    assert_int_equal(x->f->asks.releases, 1);
+    fake_advance(x->f, 3 * NSEC_PER_S);
+    assert_int_equal(x->f->asks.releases, 2);
+    /* A claim that may have been granted is given back. */
+    ask_fake_fault(&x->f->asks, ASK_CLAIM, ASK_LOST, 1);
+    assert_int_equal(login(x, "ann", "pw"), LOGIN_BUSY);
+    fake_answer_all(x->f);
+    assert_int_equal(x->f->asks.releases, 3);
     /* Not if it is claimed again meanwhile. */
     assert_int_equal(login(x, "ann", "pw"), LOGIN_OK);
     ask_fake_fault(&x->f->asks, ASK_RELEASE, ASK_REFUSED, 1);
     sign_out(x, 1);
     assert_int_equal(login(x, "ann", "pw"), LOGIN_OK);
     fake_advance(x->f, 5 * NSEC_PER_S);
-    assert_int_equal(x->f->asks.releases, 1);
+    assert_int_equal(x->f->asks.releases, 3);
 }
 
 static void a_claim_for_a_link_that_left_is_given_back(void **state)
