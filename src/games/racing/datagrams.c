@@ -72,10 +72,13 @@ static int open_sealed(struct racing *g, struct session *s, const struct dgram *
 
 /* ---- rates ---- */
 
-static bool rate_allows(struct racing *g, struct now now, struct session *s)
+/* aead: it has the form and the connection id of an authenticated cipher. What comes in another
+ * form from where such a session sends may be anybody's, and is not held against it. */
+static bool rate_allows(struct racing *g, struct now now, struct session *s, bool aead)
 {
     bool allowed = bucket_take(&s->datagrams, &g->set.datagrams, now.mono);
-    cheat_datagram(g, now, s, !allowed);
+    if (aead || !s->aead)
+        cheat_datagram(g, now, s, !allowed);
     if (!allowed)
         count(g, M_DGRAM_RATE);
     return allowed;
@@ -258,7 +261,7 @@ static bool try_candidate(struct racing *g, struct now now, struct session *s,
     if (opener_peek(s->opener, d->bytes, first) || !looks_like_text(first) ||
         open_sealed(g, s, d, &u))
         return false;
-    if (rate_allows(g, now, s))
+    if (rate_allows(g, now, s, false))
         accept_sealed(g, now, s, d, &u);
     return true;
 }
@@ -395,7 +398,7 @@ static void plain_in(struct racing *g, struct now now, const struct dgram *d, st
         count(g, over ? M_DGRAM_PLAIN : M_DGRAM_MOVED);
         return;
     }
-    if (known != s && !rate_allows(g, now, s))
+    if (known != s && !rate_allows(g, now, s, false))
         return;
     accept(g, now, s, d, &u);
 }
@@ -417,7 +420,7 @@ static void datagram_in(struct racing *g, struct now now, const struct dgram *d)
         /* Found by its connection id, which only its owner and the server were told. */
         s = session_by_conn(g, conn_id);
     }
-    if (s ? !rate_allows(g, now, s) : !stranger_allowed(g, now, &d->path.peer))
+    if (s ? !rate_allows(g, now, s, conn_id != NULL) : !stranger_allowed(g, now, &d->path.peer))
         return;
     if (conn_id && s)
         aead_in(g, now, d, s);

@@ -493,6 +493,9 @@ static void forged_ones_are_held_against_nobody(void **state)
         cast_raw(&p[0], SPAN_LIT("{}"));
         cast_raw(&p[0], SPAN_LIT("\x20\0\0\0aaaaaaaabbbbbbbbccccccccdddddddd"));
     }
+    for (unsigned i = 0; i < 5; i++, fake_advance(j.f, NSEC_PER_S))
+        for (unsigned k = 0; k < 1000; k++)
+            cast_raw(&p[0], SPAN_LIT("{}"));
     hear_nothing(&p[0]);
     assert_record(&j, 0, NULL);
     done(&j);
