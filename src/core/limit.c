@@ -118,6 +118,8 @@ void addr_count_give(struct addr_count *c, const struct addr *a)
     (void)hmap_get(&c->n, key, &n);
     if (n <= 1 || hmap_put(&c->n, key, n - 1) != 0)
         (void)hmap_del(&c->n, key);
+    if (c->n.live == 0)
+        hmap_fini(&c->n); /* its memory goes; the map may be used again */
 }
 
 static bool is_word(struct span w, const char *word)

@@ -255,7 +255,7 @@ static void one_that_leaves_takes_slow_readers_along(void **state)
 static void answers_wait_for_a_reader_that_is_behind(void **state)
 {
     (void)state;
-    struct fake *f = SERVE("racing.commands_per_s=0");
+    struct fake *f = SERVE("racing.commands_per_s=0", "racing.rooms_per_address=0");
     static struct player p[300];
     static char list[65536], line[65536];
     for (unsigned i = 0; i < 300; i++) {
