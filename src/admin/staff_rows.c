@@ -1,4 +1,4 @@
-/* The moderation commands, one row each (docs/moderation.md is checked against this table). A row
+/* The moderation commands, one row each (docs/moderation.md says them to people). A row
  * with words of its own behind the name stands before the one without. */
 #include "admin/staff_priv.h"
 
