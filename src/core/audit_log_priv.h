@@ -35,6 +35,7 @@ struct rec {
     struct audit_record r; /* seq 0: not numbered yet */
     struct chain_link link;
     bool stored;
+    bool tried; /* it may be there already */
     uint8_t text[];
 };
 

@@ -23,6 +23,10 @@ static const struct log_row row_gap = {LOG_ERROR, "audit.gap",
 static const struct log_row row_aside = {
     LOG_ERROR, "audit.spool_aside", "the spool is not of this chain: put aside, not to be stored"};
 
+static const struct log_row row_taken = {
+    LOG_ERROR, "audit.taken",
+    "another process writes this chain and this record is lost: give each its own server.node"};
+
 /* ---- asks */
 
 /* Whether it is no use to try again. */
@@ -159,6 +163,11 @@ void audit_store_answer(struct audit_log *l, struct now now, const struct answer
             replay_done(l, now);
         return;
     }
+    if (a->rc == 0 && a->u.rows.n == 0 && !l->group[i]->tried) {
+        LOG(l->cfg.log, &row_taken, LF_UINT("seq", l->group[i]->r.seq));
+        audit_count(l, M_DROPPED, 1);
+    }
+    l->group[i]->tried = true;
     l->group[i]->stored = a->rc == 0 || lost;
     if (l->group_out == 0)
         group_done(l, now);

@@ -76,7 +76,7 @@ struct world {
     void *spool_ctx;
 
     uint64_t synced[3]; /* answers of syncs: 0, E_STORE, E_BUSY */
-    uint64_t logged;
+    uint64_t logged, taken;
 };
 
 /* ---- store */
@@ -105,7 +105,7 @@ static int world_submit(struct ask_port *port, const struct ask *ask, struct ask
     return 0;
 }
 
-static void row_put(struct world *w, const struct value *v)
+static void row_put(struct world *w, const struct value *v, struct buf *to)
 {
     struct audit_record r = {.seq = (uint64_t)v[1].u.i,
                              .at_ms = v[2].u.i,
@@ -128,6 +128,8 @@ static void row_put(struct world *w, const struct value *v)
     if (w->rows[r.seq].there)
         w->conflicts += memcmp(&w->rows[r.seq].link, &row.link, sizeof row.link) != 0;
     else
+        query_pack(to, NULL, 0);
+    if (!w->rows[r.seq].there)
         w->rows[r.seq] = row;
 }
 
@@ -224,7 +226,7 @@ static void purge_heads(struct world *w, uint64_t upto, struct buf *to)
 static void execute(struct world *w, const struct pending *p, struct buf *to)
 {
     switch ((unsigned)p->q) {
-    case QUERY_AUDIT_APPEND: row_put(w, p->v); break;
+    case QUERY_AUDIT_APPEND: row_put(w, p->v, to); break;
     case QUERY_AUDIT_TAIL: give_tail(w, to); break;
     case QUERY_AUDIT_LIST: give_list(w, p->v, to); break;
     case QUERY_AUDIT_LAST:
@@ -346,6 +348,8 @@ static void world_emit(struct log *log, const struct log_row *row, const struct 
     (void)n;
     if (strcmp(row->id, "audit.security") == 0)
         w->logged++;
+    if (strcmp(row->id, "audit.taken") == 0)
+        w->taken++;
 }
 
 static void world_open(struct world *w)

@@ -148,9 +148,24 @@ static void a_lost_answer_makes_no_second_record(void **state)
     add(w, "c");
     run(w, 5 * NSEC_PER_S);
     assert_int_equal(w->lines_n, 0);
+    assert_int_equal(w->taken, 0);
     assert_true(w->appends > 3);
     assert_int_equal(w->conflicts, 0);
     assert_whole(w, 3);
+    world_close(w);
+}
+
+static void a_chain_that_another_process_writes_too_is_told(void **state)
+{
+    struct world *w = *state;
+    world_open(w);
+    run(w, 0);
+    add(w, "ours");
+    run(w, AUDIT_FLUSH);
+    w->rows[2] = w->rows[1]; /* theirs */
+    add(w, "ours too");
+    run(w, AUDIT_FLUSH);
+    assert_int_equal(w->taken, 1);
     world_close(w);
 }
 
@@ -547,6 +562,7 @@ int main(void)
         TEST(goes_on_over_a_restart),
         TEST(security_is_said_at_once_but_not_endlessly),
         TEST(a_lost_answer_makes_no_second_record),
+        TEST(a_chain_that_another_process_writes_too_is_told),
         TEST(answers_in_any_order),
         TEST(spooled_while_down_and_stored_after),
         TEST(what_was_spooled_outlives_the_process),
