@@ -24,7 +24,7 @@ static size_t squeeze(struct span typed, char to[RECOVERY_CHARS + 1])
             continue;
         if (n == RECOVERY_CHARS)
             return RECOVERY_CHARS + 1;
-        to[n++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+        to[n++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
     }
     to[n] = '\0';
     return n;

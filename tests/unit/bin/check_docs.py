@@ -63,7 +63,7 @@ def check_operations(write):
     known = {key["key"] for key in keys()}
     sections = "|".join(sorted({key.split(".")[0] for key in known}))
     for name in re.findall(rf"`((?:{sections})\.[a-z_0-9]+)`", text):
-        assert name in known or name.endswith((".pfx", ".key")), f"docs/operations.md names {name}, which is no key"
+        assert name in known or name.endswith((".pfx", ".key", ".spool", ".sock")), f"docs/operations.md names {name}, which is no key"
 
 
 def check_manual():
