@@ -218,7 +218,7 @@ int audit_db_newest_head(struct audit_db *db, const char *node, enum chain_head_
                          struct chain_head *ret)
 {
     struct heads h;
-    struct chain_head head;
+    struct chain_head head = {.seq = 0};
     int rc;
     *ret = (struct chain_head){.seq = 0};
     heads_begin(&h, db, node, 0);

@@ -140,8 +140,7 @@ static int take(struct audit_log *l, struct now now, const struct audit_record *
 
 void audit_settled(struct audit_log *l, size_t n)
 {
-    while (n--) {
-        struct rec *e = l->first;
+    for (struct rec *e; n && (e = l->first); n--) {
         l->first = e->next;
         if (!l->first)
             l->last = &l->first;

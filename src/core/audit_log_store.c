@@ -459,7 +459,7 @@ static void start_again(struct audit_log *l, struct now now)
         return;
     if (!l->tail_known && !l->tail_out)
         ask_tail(l, now);
-    if (!l->spool_read && !l->spool_out)
+    if (l->cfg.spool && !l->spool_read && !l->spool_out)
         read_spool(l);
 }
 
@@ -476,7 +476,7 @@ static void down_advance(struct audit_log *l, struct now now)
         return;
     } else if (now.mono >= l->retry_at || (l->closing && !l->cfg.spool)) {
         l->last_try = l->closing;
-        l->phase = l->spooled && !l->closing ? REPLAYING : DIRECT;
+        l->phase = l->cfg.spool && l->spooled && !l->closing ? REPLAYING : DIRECT;
         if (l->phase == REPLAYING)
             read_spool(l);
         else
