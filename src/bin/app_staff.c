@@ -93,8 +93,8 @@ static void status(void *ctx, struct now now, struct buf *json)
     desk_put_int(json, "links", server_links(a->server));
     desk_member(json, "services");
     (void)buf_append_byte(json, '[');
-    for (uint16_t i = 0; i < server_services(a->server); i++)
-        put_service(a, i, json);
+    for (size_t i = 0; i < server_services(a->server); i++)
+        put_service(a, (uint16_t)i, json);
     (void)buf_append_byte(json, ']');
 }
 

@@ -211,10 +211,10 @@ bool remote_member_true(const struct remote *r, const char *name)
 
 static void option_name(const char *option, char name[64])
 {
-    size_t i = 0;
-    for (; option[i] && i < 63; i++)
-        name[i] = option[i] == '-' ? '_' : option[i];
-    name[i] = '\0';
+    (void)snprintf(name, 64, "%s", option);
+    for (char *p = name; *p; p++)
+        if (*p == '-')
+            *p = '_';
 }
 
 static bool is_local(const char *option)

@@ -316,15 +316,14 @@ static int listed(struct desk_job *j, struct now now, const struct answer *a)
 
 /* An array of objects, a row each; names: of the columns in order. */
 static void put_rows(struct desk_job *j, const char *name, struct span rows,
-                     const char *const *names)
+                     const char *const *names, size_t names_n)
 {
     struct value v[QUERY_VALUES];
     desk_member(&j->out, name);
     (void)buf_append_byte(&j->out, '[');
-    int n;
-    for (size_t at = 0, k = 0; (n = query_next(rows, &at, v)) >= 0; k++) {
+    for (size_t at = 0, k = 0; query_next(rows, &at, v) == (int)names_n; k++) {
         (void)buf_append_str(&j->out, k ? ",{" : "{");
-        for (int i = 0; i < n; i++) {
+        for (size_t i = 0; i < names_n; i++) {
             if (v[i].type == VALUE_TEXT)
                 desk_put_text(&j->out, names[i], v[i].u.text);
             else
@@ -349,7 +348,7 @@ static int put_grants(struct desk_job *j, struct now now, const struct answer *a
     (void)now;
     if (a->rc)
         return a->rc;
-    put_rows(j, "grants", a->u.rows, names);
+    put_rows(j, "grants", a->u.rows, names, ARRAY_LEN(names));
     return 0;
 }
 
@@ -378,7 +377,7 @@ static int addresses(struct desk_job *j, struct now now, const struct answer *a)
     (void)now;
     if (a->rc)
         return a->rc;
-    put_rows(j, "statistics", a->u.rows, names);
+    put_rows(j, "statistics", a->u.rows, names, ARRAY_LEN(names));
     struct value v = VALUE_OF_INT(j->id);
     return desk_query(j, QUERY_KNOWN_ADDRESSES, &v, 1);
 }
@@ -389,7 +388,7 @@ static int put_addresses(struct desk_job *j, struct now now, const struct answer
     (void)now;
     if (a->rc)
         return a->rc;
-    put_rows(j, "addresses", a->u.rows, names);
+    put_rows(j, "addresses", a->u.rows, names, ARRAY_LEN(names));
     return 0;
 }
 

@@ -19,8 +19,11 @@ static void kick(struct racing *g, struct session *s, struct span text)
     size_t n = text.n < sizeof plain ? text.n : sizeof plain - 1;
     while (n && n < text.n && (text.p[n] & 0xc0) == 0x80)
         n--;
+    if (n)
+        memcpy(plain, text.p, n);
     for (size_t i = 0; i < n; i++)
-        plain[i] = strchr(",:\"", text.p[i]) ? ' ' : (char)text.p[i];
+        if (strchr(",:\"", plain[i]))
+            plain[i] = ' ';
     plain[n] = '\0';
     reply_message(g, s, "BYE_ADMIN", n ? plain : "Disconnected by administrator");
     session_doom(g, s, CLOSE_KICK);
