@@ -198,7 +198,8 @@ static void start(struct backend *backend, struct batch *batch)
 static void probe(struct backend *backend, int64_t unix_ms)
 {
     struct pg_backend *b = of(backend);
-    CHECK(!b->probing);
+    if (b->probing)
+        return; /* the store went up and down again meanwhile: that one's end serves this one too */
     b->probing = true;
     b->opening.unix_ms = unix_ms;
     b->loop->ops->pool_submit(b->pool, &b->opening.job);

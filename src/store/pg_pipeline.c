@@ -156,7 +156,6 @@ static void start_range(struct pg_pipeline *p, struct now now)
     p->seen = false;
     p->pg.error[0] = '\0';
     p->heard = now.mono;
-    p->moves++;
     if (in_error)
         p->phase = PG_ROLLBACK;
     else
@@ -301,16 +300,13 @@ static void on_event(void *ctx, struct now now, unsigned events)
     p->heard = now.mono;
     if (p->batch && good && !p->sick)
         write_more(p);
-    if (p->batch) {
-        unsigned moves = p->moves;
+    if (p->batch)
         while (take_next(p, now))
             ;
-        if (p->moves != moves || !p->batch)
-            return; /* what was read has been dealt with, or the connection is gone already */
-    } else {
+    else
         (void)PQisBusy(p->pg.pq); /* reads notices, of a shutdown for one */
-    }
-    if (!good || p->sick || PQstatus(p->pg.pq) == CONNECTION_BAD)
+    /* libpq closes the descriptor of a connection that broke: no other event would come. */
+    if (p->watch && (!good || p->sick || PQstatus(p->pg.pq) == CONNECTION_BAD))
         lose(p, now, E_IO);
 }
 

@@ -43,8 +43,7 @@ struct pg_pipeline {
     struct loop_watch *watch;
     struct loop_timer *timer;
     unsigned events;
-    nsec heard;     /* last time anything moved while something was owed */
-    unsigned moves; /* transactions begun, so that a loop over results knows that all is new */
+    nsec heard; /* last time anything moved while something was owed */
 
     struct batch *batch;        /* NULL: nothing is under way */
     struct entry *from, *until; /* the transaction under way; until is behind its last */

@@ -2,8 +2,6 @@
 
 #include "base/check.h"
 #include "base/err.h"
-#include "base/mem.h"
-#include "store/pg_error.h"
 
 #include <stdio.h>
 
@@ -25,59 +23,12 @@ static int exec(struct sql_pg *s, const char *text, sql_row_fn row, void *ctx)
     return rc ? told(s, rc) : 0;
 }
 
-static int send_failed(struct sql_pg *s)
-{
-    pg_error_connection(s->pg->pq, s->pg->error);
-    return told(s, E_IO);
-}
-
-static int prepare(struct sql_pg *s, size_t i)
-{
-    char name[PG_NAME_MAX];
-    pg_name(name, i);
-    if (!PQsendPrepare(s->pg->pq, name, s->statements[i].text, 0, NULL))
-        return send_failed(s);
-    int rc = pg_results(s->pg, NULL, NULL);
-    s->prepared[i] = rc == 0;
-    return rc ? told(s, rc) : 0;
-}
-
-static int run_bare(struct sql_pg *s, size_t i, const struct value *v, size_t n, sql_row_fn row,
-                    void *ctx)
-{
-    struct pg_params p;
-    char name[PG_NAME_MAX];
-    int rc = pg_params(&p, v, n);
-    if (rc)
-        return rc;
-    if (!s->prepared[i])
-        rc = prepare(s, i);
-    if (rc)
-        return rc;
-    pg_name(name, i);
-    if (!PQsendQueryPrepared(s->pg->pq, name, (int)n, p.text, p.length, p.format, 0))
-        return send_failed(s);
-    rc = pg_results(s->pg, row, ctx);
-    return rc ? told(s, rc) : 0;
-}
-
+/* Statements with parameters are the pipeline's. */
 static int run(struct sql *sql, size_t i, const struct value *v, size_t n, sql_row_fn row,
                void *ctx)
 {
-    struct sql_pg *s = of(sql);
-    CHECK(i < s->n && n <= SQL_VALUES_MAX);
-    bool guard = PQtransactionStatus(s->pg->pq) == PQTRANS_INTRANS;
-    int rc = guard ? exec(s, "SAVEPOINT step", NULL, NULL) : 0;
-    if (rc == 0)
-        rc = run_bare(s, i, v, n, row, ctx);
-    if (!guard || (rc && rc != E_REFUSED))
-        return rc;
-    char error[SQL_ERROR_MAX];
-    memcpy(error, sql->error, sizeof error);
-    int end = exec(s, rc ? "ROLLBACK TO step; RELEASE step" : "RELEASE step", NULL, NULL);
-    if (end == 0)
-        memcpy(sql->error, error, sizeof error);
-    return end ? end : rc;
+    (void)sql, (void)i, (void)v, (void)n, (void)row, (void)ctx;
+    UNREACHABLE();
 }
 
 static int script(struct sql *sql, const char *text)
@@ -122,10 +73,7 @@ static int verify(struct sql *sql)
 
 static void close_db(struct sql *sql)
 {
-    struct sql_pg *s = of(sql);
-    pg_disconnect(&s->own);
-    mem_free(s->prepared);
-    mem_free(s);
+    (void)sql;
 }
 
 static const struct sql_ops ops = {
@@ -146,25 +94,4 @@ struct sql *sql_pg_borrow(struct sql_pg *s, struct pg *pg)
 {
     *s = (struct sql_pg){.sql.ops = &ops, .pg = pg};
     return &s->sql;
-}
-
-int sql_pg_open(struct sql **ret, const char *url, const struct sql_statement *statements, size_t n,
-                struct buf *why)
-{
-    struct sql_pg *s = mem_zalloc(1, sizeof *s);
-    bool *prepared = mem_zalloc(n ? n : 1, sizeof *prepared);
-    if (!s || !prepared) {
-        mem_free(s);
-        mem_free(prepared);
-        return E_NOMEM;
-    }
-    *s = (struct sql_pg){{.ops = &ops}, &s->own, {.stop = -1}, statements, n, prepared};
-    int rc = pg_connect(&s->own, url);
-    if (rc) {
-        (void)buf_printf(why, "cannot connect to PostgreSQL: %s", s->own.error);
-        close_db(&s->sql);
-        return rc;
-    }
-    *ret = &s->sql;
-    return 0;
 }

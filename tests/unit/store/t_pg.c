@@ -143,6 +143,33 @@ static void a_newer_schema_is_refused(void **state)
     assert_non_null(strstr(kit_why(k), "999"));
 }
 
+static size_t applied(const struct store_migration_list *list)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++)
+        n += list->v[i].applied;
+    return n;
+}
+
+static void the_schema_is_looked_at_without_a_change_and_made_on_request(void **state)
+{
+    struct kit *k = *state;
+    struct store_migration_list *list = malloc(sizeof *list);
+    assert_int_equal(store_schema(&k->cfg, false, 1, list, &k->why), 0);
+    assert_true(list->n > 3);
+    assert_int_equal(applied(list), 0);
+    assert_int_equal(sql(k, "SELECT count(*) FROM information_schema.tables"
+                            " WHERE table_schema = current_schema()"),
+                     0);
+    assert_int_equal(store_schema(&k->cfg, true, 77, list, &k->why), 0);
+    assert_int_equal(applied(list), list->n);
+    assert_int_equal(list->v[0].applied_ms, 77);
+    assert_int_equal(store_schema(&k->cfg, false, 1, list, &k->why), 0);
+    assert_int_equal(applied(list), list->n);
+    assert_int_equal(kit_start(k), 0);
+    free(list);
+}
+
 static void many_that_start_at_once_migrate_once(void **state)
 {
     struct kit *k = *state;
@@ -519,6 +546,7 @@ int main(void)
         T(a_database_that_is_not_in_utf8_is_refused),
         T(no_room_for_one_more_connection_is_said),
         T(a_newer_schema_is_refused),
+        T(the_schema_is_looked_at_without_a_change_and_made_on_request),
         T(many_that_start_at_once_migrate_once),
         S(texts_are_compared_byte_by_byte),
         S(an_idle_connection_that_ends_is_noticed_and_made_anew),
