@@ -130,6 +130,29 @@ static void passwords_are_made_and_verified(void **state)
     assert_int_equal(kit_logged(&f->kit, "hash.failed"), 1);
 }
 
+/* RFC 6238 appendix B, and what is no code. */
+static void one_time_codes(void **state)
+{
+    struct fixture *f = *state;
+    const struct {
+        struct span code;
+        int rc;
+    } rows[] = {
+        {SPAN_LIT("287082"), 0},
+        {SPAN_LIT("287083"), E_AUTH},
+        {SPAN_LIT(""), E_AUTH},
+        {SPAN_LIT("287082287082287082287082287082287082287082287082287082287082287082"), E_AUTH}};
+    assert_int_equal(start(f, 4, 2, 15), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct answer a = {0};
+        struct ask ask = {ASK_HASH_OTP,
+                          {.otp = {SPAN_LIT("12345678901234567890"), rows[i].code, 59000}}};
+        assert_int_equal(kit_ask(&f->kit, hash_port(f->hash), &ask, &a), rows[i].rc);
+        if (rows[i].rc == 0)
+            assert_int_equal(a.u.otp_step, 1);
+    }
+}
+
 static void a_password_of_any_length_is_safe_to_ask_about(void **state)
 {
     struct fixture *f = *state;
@@ -390,12 +413,19 @@ static void an_imported_account_logs_in_and_is_rehashed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(passwords_are_made_and_verified), T(a_password_of_any_length_is_safe_to_ask_about),
-        T(the_cost_changes_while_running),  T(the_queue_is_bounded_by_expected_waiting_time),
-        T(more_workers_take_more),          T(a_job_that_waited_too_long_is_not_hashed),
-        T(cancelled_jobs_are_skipped),      T(the_queue_is_bounded_in_entries),
-        T(the_end_answers_everybody_soon),  T(closed_ports_refuse_what_the_last_answers_lead_to),
-        T(wrong_settings_are_refused),      T(an_imported_account_logs_in_and_is_rehashed),
+        T(passwords_are_made_and_verified),
+        T(one_time_codes),
+        T(a_password_of_any_length_is_safe_to_ask_about),
+        T(the_cost_changes_while_running),
+        T(the_queue_is_bounded_by_expected_waiting_time),
+        T(more_workers_take_more),
+        T(a_job_that_waited_too_long_is_not_hashed),
+        T(cancelled_jobs_are_skipped),
+        T(the_queue_is_bounded_in_entries),
+        T(the_end_answers_everybody_soon),
+        T(closed_ports_refuse_what_the_last_answers_lead_to),
+        T(wrong_settings_are_refused),
+        T(an_imported_account_logs_in_and_is_rehashed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
