@@ -18,6 +18,8 @@ static const struct limit_row rows[] = {
     {"racing.datagrams_per_s", "datagrams of a session per second",
      "before a datagram is opened: it is dropped"},
     {"racing.datagrams_burst", "datagrams of a session at once", "likewise"},
+    {"racing.invalid_datagrams_per_min", "datagrams of a session in a minute that are no messages",
+     "as `racing.invalid_datagrams` says: by default it is recorded"},
     {"racing.strangers_per_s", "datagrams per second of one address from no known endpoint",
      "before a datagram is opened: it is dropped"},
     {"racing.idle_timeout_s", "seconds of silence of a session", "by the clock: it ends"},

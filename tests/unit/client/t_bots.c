@@ -126,7 +126,8 @@ static void test_drives_at_the_limit(void **state)
 {
     (void)state;
     for (size_t n = 0; n < 20; n++)
-        for (double limit = 10; limit <= 1000; limit *= 10) {
+        for (unsigned l = 10; l <= 1000; l *= 10) {
+            const double limit = l;
             const struct bots_drive d = {.limit = limit};
             for (int64_t t = 0; t < 60000; t += 50) {
                 double v = speed_at(n, t, &d);
