@@ -182,6 +182,15 @@ static void wait(struct ban_desk *d, struct change *c, struct now now, enum chan
 }
 
 /* The store has it, under this id. */
+/* A ban that live sessions have yet to be held against goes on under its new number: the store may
+ * answer before the loop has come to that. */
+static void rename_fresh(struct ban_desk *d, int64_t from, int64_t to)
+{
+    for (size_t at = 0; at < d->fresh.n; at += sizeof from)
+        if (memcmp(d->fresh.p + at, &from, sizeof from) == 0)
+            memcpy(d->fresh.p + at, &to, sizeof to);
+}
+
 static void stored(struct ban_desk *d, struct change *c, struct now now, int64_t id)
 {
     int64_t local = c->copy.ban.id;
@@ -194,10 +203,12 @@ static void stored(struct ban_desk *d, struct change *c, struct now now, int64_t
         return;
     }
     int rc = bans_add(d->bans, &c->copy.ban);
-    if (rc == 0 || rc == E_EXISTS)
+    if (rc == 0 || rc == E_EXISTS) {
+        rename_fresh(d, local, id);
         forget(d->bans, local); /* it may have expired meanwhile */
-    else
+    } else {
         ban_desk_reload(d, now); /* until then it is in force under the other id */
+    }
     settle(c, false);
     tell_others(d, now, CLUSTER_BAN_ADDED, id);
     tell(&c->fn, c->ctx, now, 0, id);

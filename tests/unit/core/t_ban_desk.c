@@ -517,6 +517,19 @@ static void in_force_at_once(void **state)
     assert_string_equal(w.audit, "server|mary|203.0.113.7|game= expires=0 evidence= reason=bots");
 }
 
+/* The store may be quicker than the loop: live sessions are held against the ban all the same. */
+static void stored_before_it_was_enforced(void **state)
+{
+    (void)state;
+    open_and_read();
+    assert_int_equal(add("203.0.113.0/24"), 0);
+    answer_all();
+    assert_int_equal(w.enforced, 0);
+    settle();
+    assert_int_equal(w.enforced, 1);
+    assert_string_equal(w.last_enforced, "203.0.113.0/24");
+}
+
 static void accounts_and_games(void **state)
 {
     (void)state;
@@ -871,6 +884,7 @@ int main(void)
         T(a_message_reads_at_once),
         T(wrong_rows_are_left_out),
         T(in_force_at_once),
+        T(stored_before_it_was_enforced),
         T(accounts_and_games),
         T(what_may_not_be),
         T(lifting),
