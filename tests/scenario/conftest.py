@@ -4,9 +4,22 @@ import pytest
 from harness import postgres as postgres_module
 from harness import redis as redis_module
 from harness import server as server_module
+from harness import stores
 from harness.messages import PONG
 from harness.player import OFFER, Player, fresh_name, start_racing
 from harness.server import Server
+
+
+def pytest_collection_modifyitems(items):
+    """What is about the SQLite file is left out where the servers have none."""
+    if stores.kind() != "sqlite":
+        for item in items:
+            for mark in item.iter_markers("sqlite"):
+                item.add_marker(pytest.mark.skip(reason=f"about the SQLite file: {mark.args[0]}"))
+
+
+def pytest_sessionfinish():
+    stores.destroy()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -131,9 +144,7 @@ def postgres():
     """A private PostgreSQL; who stops it starts it again."""
     if not postgres_module.programs():
         pytest.skip("PostgreSQL's server programs are not installed (package postgresql)")
-    cluster = postgres_module.Cluster()
-    yield cluster
-    cluster.destroy()
+    return stores.cluster()
 
 
 @pytest.fixture

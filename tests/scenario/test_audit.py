@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from harness import settings
-from harness.server import Server, clean_environment, run
+from harness.server import Server, run
 from harness.waiting import until
 
 RECORDS = 12
@@ -39,6 +39,9 @@ def store(server):
     return closing(sqlite3.connect(server.data_dir / "slipgate.db", isolation_level=None))
 
 
+ON_A_COPY = pytest.mark.sqlite("works on copies of it")
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """A server that was stopped with RECORDS records in its data."""
@@ -60,6 +63,7 @@ def untouched(recorded, tmp_path):
 
 # ---- reading
 
+@ON_A_COPY
 def test_what_was_recorded_is_listed(untouched):
     found = lines(untouched)
     assert [each["seq"] for each in found] == list(range(1, RECORDS + 1))
@@ -77,6 +81,7 @@ def test_what_was_recorded_is_listed(untouched):
     (["--since", "1d"], RECORDS), (["--since", "2999-01-01"], 0), (["--until", "2999-01-01"], RECORDS),
     (["--until", "2020-01-01T00:00:00"], 0), (["--account", "nobody"], 0), (["--node", "other"], 0),
     (["--limit", "0"], 0)], ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))
+@ON_A_COPY
 def test_filters(untouched, arguments, n):
     assert len(lines(untouched, *arguments)) == n
 
@@ -84,11 +89,13 @@ def test_filters(untouched, arguments, n):
 @pytest.mark.parametrize("arguments", [["fly"], ["list", "--type", "fly"], ["list", "--since", "soon"],
                                        ["key", "--limit", "3"], ["list", "--limit", "-1"],
                                        ["verify", "--key", "abc"], ["verify", "--head", "{}"]], ids=" ".join)
+@ON_A_COPY
 def test_wrong_use_is_one_line(untouched, arguments):
     done = audit(untouched, *arguments)
     assert done.returncode == 2 and done.stdout == "" and len(done.stderr.splitlines()) == 1, done
 
 
+@ON_A_COPY
 def test_an_accounts_number_is_shown_as_its_name_while_it_has_one(untouched):
     with store(untouched) as db:
         db.execute("INSERT INTO account (name, name_fold, password, password_min, created_ms)"
@@ -104,11 +111,12 @@ def test_an_accounts_number_is_shown_as_its_name_while_it_has_one(untouched):
     assert f'account="#{number}"' in audit(untouched, "list").stdout
 
 
+@ON_A_COPY
 def test_read_and_followed_beside_the_server(untouched):
     server = untouched
     server.start()
     tail = subprocess.Popen([str(settings.binary()), "audit", "tail", "--json", "--limit", "1", "--set",
-                             f"data.dir={server.data_dir}"], stdout=subprocess.PIPE, env=clean_environment(), text=True)
+                             f"data.dir={server.data_dir}"], stdout=subprocess.PIPE, env=server.environment(), text=True)
     try:
         assert json.loads(tail.stdout.readline())["seq"] == RECORDS
         reload(server, 300)
@@ -189,6 +197,7 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("what", TAMPERING)
+@ON_A_COPY
 def test_tampering_is_named(untouched, what):
     how, words = TAMPERING[what]
     with store(untouched) as db:
@@ -198,6 +207,7 @@ def test_tampering_is_named(untouched, what):
     assert done.stdout.startswith("main: ") and words in done.stdout, done
 
 
+@ON_A_COPY
 def test_an_export_shows_what_was_tampered_with_too(untouched, tmp_path):
     with store(untouched) as db:
         db.execute("UPDATE audit_record SET details = 'a' || char(10), type = 99 WHERE seq = 5")
@@ -207,6 +217,7 @@ def test_an_export_shows_what_was_tampered_with_too(untouched, tmp_path):
     assert done.returncode == 1 and "record 5 was edited" in done.stdout, done
 
 
+@ON_A_COPY
 def test_the_newest_removed_with_their_head_takes_a_copy_of_the_head(untouched):
     head = audit(untouched, "head")
     assert head.returncode == 0 and json.loads(head.stdout)["seq"] == RECORDS
@@ -230,6 +241,7 @@ def exported(server):
     return done.stdout.splitlines()
 
 
+@ON_A_COPY
 def test_an_export_verifies_elsewhere_with_the_public_key(untouched, tmp_path):
     path = tmp_path / "export.jsonl"
     path.write_text("\n".join(exported(untouched)) + "\n")
@@ -260,6 +272,7 @@ def replaced(old, new, line):
     (replaced('"signature":"', '"signature":"0', -1), "head"),
     (lambda all: all[:5] + [all[4]] + all[5:], "record")],
     ids=["removed", "swapped", "edited", "damaged", "head", "twice"])
+@ON_A_COPY
 def test_a_changed_export_is_named(untouched, tmp_path, change, words):
     path = tmp_path / "export.jsonl"
     path.write_text("\n".join(change(exported(untouched))) + "\n")
@@ -267,6 +280,7 @@ def test_a_changed_export_is_named(untouched, tmp_path, change, words):
     assert done.returncode == 1 and words in done.stdout, done
 
 
+@ON_A_COPY
 def test_what_is_no_export_is_refused(untouched, tmp_path):
     for text in ("", "hello\n", "{}\n"):
         (tmp_path / "x").write_text(text)

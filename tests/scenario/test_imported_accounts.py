@@ -8,6 +8,8 @@ import pytest
 
 from harness.messages import NAME_TAKEN, name_ok
 
+pytestmark = pytest.mark.sqlite("reads and writes it")
+
 
 def sha256_record(password):
     return "{sha256}" + base64.b64encode(hashlib.sha256(password.encode()).digest()).decode()

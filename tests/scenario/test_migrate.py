@@ -3,6 +3,8 @@ import json
 import os
 import sqlite3
 
+import pytest
+
 from harness.server import run
 
 
@@ -28,6 +30,7 @@ def test_from_nothing_to_up_to_date(tmp_path):
     assert migrate(tmp_path, "up").returncode == 0
 
 
+@pytest.mark.sqlite("its lock")
 def test_beside_a_running_server(new_server):
     server = new_server()
     assert all(step["applied"] for step in steps(server.data_dir))

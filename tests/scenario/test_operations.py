@@ -131,6 +131,7 @@ def test_the_soft_limit_of_descriptors_is_raised(new_server, monkeypatch):
     assert "few_descriptors" not in server.log()
 
 
+@pytest.mark.sqlite("its lock")
 def test_one_data_folder_is_for_one_server(new_server):
     server = new_server()
     second = new_server(start=False)

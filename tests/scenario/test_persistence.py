@@ -2,6 +2,8 @@
 scripts/persistence*.talk."""
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from harness.messages import NAME_TAKEN, name_ok
 
 
@@ -71,6 +73,7 @@ def test_an_unwritable_data_directory_ends_the_start_with_a_clear_text(new_serve
     assert str(server.data_dir) in server.log() or "data.dir" in server.log()
 
 
+@pytest.mark.sqlite("reads it")
 def test_passwords_are_stored_as_slow_hashes_only(new_server, connect, unique):
     server = new_server()
     connect(server).log_in(unique(), "a password that is easy to find")

@@ -19,6 +19,7 @@ def small_disk(folder):
     return None
 
 
+@pytest.mark.sqlite("the disk under it is full")
 def test_a_full_disk_turns_registrations_away_and_heals(new_server, connect, join_server, unique):
     server = new_server(start=False)
     server.prefix = small_disk(server.data_dir)

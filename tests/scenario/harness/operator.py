@@ -4,7 +4,6 @@ import socket
 import subprocess
 
 from . import settings
-from .server import clean_environment
 
 
 class Operator:
@@ -18,7 +17,7 @@ class Operator:
         for key in ("data.dir", "accounts.password_cost"):
             value = self.server.data_dir if key == "data.dir" else self.server.options[key]
             command += ["--set", f"{key}={value}"]
-        return subprocess.run(command, env=clean_environment(), input=stdin or "", capture_output=True, text=True,
+        return subprocess.run(command, env=self.server.environment(), input=stdin or "", capture_output=True, text=True,
                               timeout=3 * settings.DEADLINE_S, check=False)
 
     def ask(self, *arguments, stdin=None):

@@ -25,10 +25,11 @@ def program():
 class Redis:
     """One server with nothing in it."""
 
-    def __init__(self):
+    def __init__(self, databases=16):
         self.folder = tempfile.mkdtemp(prefix="slipgate-redis-")
         self.path = os.path.join(self.folder, "redis.sock")
         self.url = f"unix://{self.path}?db=5"
+        self.databases = databases
         self.process = None
         self.start()
 
@@ -37,7 +38,7 @@ class Redis:
         assert self.process is None
         self.process = subprocess.Popen(
             [program(), "--port", "0", "--unixsocket", self.path, "--dir", self.folder, "--save", "",
-             "--appendonly", "no"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+             "--appendonly", "no", "--databases", str(self.databases)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
 
         def answers():

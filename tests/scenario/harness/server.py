@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 
-from . import settings
+from . import settings, stores
 from .waiting import until
 
 SANITIZER_REPORT = re.compile(
@@ -48,7 +48,11 @@ def clean_environment(extra=None):
 
 
 def run(*arguments, env=None, cwd=None, timeout_s=None):
-    """Runs the binary to its end and returns the finished process, texts decoded."""
+    """Runs the binary to its end and returns the finished process, texts decoded. On the data folder of a server it
+    finds that server's data wherever they are."""
+    for word in map(str, arguments):
+        if word.startswith("data.dir="):
+            env = {**stores.environment(word.removeprefix("data.dir="), make=False), **(env or {})}
     return subprocess.run([*settings.WRAPPER, str(settings.binary()), *map(str, arguments)],
                           env=clean_environment(env), cwd=cwd, capture_output=True, text=True,
                           errors="replace", stdin=subprocess.DEVNULL,
@@ -106,7 +110,7 @@ class Server:
             command += ["--set", f"{key}={value}"]
         with open(self.log_path, "wb") as err, open(self.folder / f"stdout-{self.starts}.log", "wb") as out:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            cwd=self.folder, env=clean_environment(self.env))
+                                            cwd=self.folder, env=self.environment())
         self.checked = False
         live.append(self)
         if wait_ready:
@@ -172,6 +176,11 @@ class Server:
         self.checked = True
 
     # ---- where it is
+
+    def environment(self):
+        """Of the server and of programs that work on its data. What a test sets itself holds."""
+        found = stores.environment(self.options.get("data.dir", self.data_dir))
+        return clean_environment({**found, **self.env})
 
     @property
     def port(self):
