@@ -21,13 +21,13 @@ PRESETS := dev clang tsan cover bench
 # Trees of which only a part is wanted.
 TARGET_bench := benches
 
-.PHONY: all help deps deps-build run demo test tsan torture cover soak lint build-fuzz fuzz build-sim sim plants bench format install clean
+.PHONY: all help deps deps-build run demo test test-postgres kill tsan torture cover soak lint build-fuzz fuzz build-sim sim plants bench format install clean
 .PHONY: $(addprefix build-,release $(PRESETS))
 
 all: deps-build build-release ## build build/slipgate and its siblings
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the Debian packages that are missing
 	@scripts/bootstrap.sh
@@ -58,6 +58,12 @@ demo: all ## a server with 20 bots racing, until interrupted
 
 test: deps ## every test; ends with a line "N passed, N failed"
 	@JOBS='$(JOBS)' $(PYTHON) scripts/run-tests
+
+test-postgres: deps ## conversations and scenarios with PostgreSQL and Redis under the servers
+	@JOBS='$(JOBS)' $(PYTHON) scripts/run-tests --postgresql
+
+kill: deps build-release ## S=60 seconds each: servers, PostgreSQL, Redis killed under load; nothing answered is lost
+	@SLIPGATE_BIN=build/slipgate KILL_SECONDS='$(S)' $(PYTHON) -m pytest -q -s -m kill tests/scenario/kill
 
 tsan: build-tsan ## what has threads under ThreadSanitizer: unit tests, and the server under a crowd
 	@cd build/tsan && setarch -R ctest --output-on-failure --parallel $(JOBS)

@@ -83,11 +83,11 @@ def test_a_reload_takes_what_it_can_and_names_the_rest(new_server, join_server):
     room = host.create_room()
     guest.join(room)
     assert late.get("JOIN_ROOM", roomId=room)["command"] == "ERROR"
-    (server.folder / "slipgate.ini").write_text("[racing]\nroom_size = 3\nextra_port = 5\n[store]\nurl = sqlite:x\n")
+    (server.folder / "slipgate.ini").write_text("[racing]\nroom_size = 3\nextra_port = 5\n[admin]\nmax_connections = 9\n")
     server.signal(signal.SIGHUP)
     server.wait_log(r"config\.reloaded", "reloaded")
     held = [line for line in server.log_lines() if "config.restart_needed" in line]
-    assert len(held) == 1 and "racing.extra_port" in held[0] and "store.url" in held[0], held
+    assert len(held) == 1 and "racing.extra_port" in held[0] and "admin.max_connections" in held[0], held
     assert "room_size" not in held[0]
     late.join(room)
 

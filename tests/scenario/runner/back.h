@@ -92,6 +92,10 @@ struct live_cfg {
     const char *binary;
     double slowness; /* multiplies deadlines */
     bool keep;       /* leave the folder with log and data */
+    /* What the servers are told of store and cache instead of their own; NULL: nothing. In it "{}"
+     * is the number of the script. */
+    const char *store_url, *cache_url;
+    unsigned number; /* of the script, from 1 */
 };
 
 struct back *back_live(const struct live_cfg *);

@@ -13,6 +13,7 @@
 
 struct job {
     const struct script *script;
+    unsigned number;
     pid_t pid;
     FILE *outcome; /* struct result, then the words */
     double start;
@@ -26,7 +27,9 @@ static void play_and_exit(const struct job *j, const struct options *o)
     (void)signal(SIGPIPE, SIG_IGN);
     buf_init(&why, 1u << 20);
     crash_context(j->script->path, "live");
-    struct result x = play(j->script, back_live(&o->live), false, &why);
+    struct live_cfg cfg = o->live;
+    cfg.number = j->number;
+    struct result x = play(j->script, back_live(&cfg), false, &why);
     bool ok = fwrite(&x, sizeof x, 1, j->outcome) == 1 &&
               (why.n == 0 || fwrite(why.p, 1, why.n, j->outcome) == why.n) &&
               fflush(j->outcome) == 0;
@@ -96,6 +99,7 @@ int run_live(struct script *const *scripts, size_t n, const struct options *o)
         while (jobs[slot].pid)
             slot++;
         jobs[slot].script = scripts[i];
+        jobs[slot].number = (unsigned)i + 1;
         begin(&jobs[slot], o);
         running++;
     }

@@ -2,8 +2,8 @@
 #ifndef SLIPGATE_SCENARIO_LIVE_ACCOUNTS_H
 #define SLIPGATE_SCENARIO_LIVE_ACCOUNTS_H
 
-#include "back.h"
+#include "live_server.h"
 
-bool live_accounts_write(const char *folder, const struct setup *, struct buf *why);
+bool live_accounts_write(const struct live_server *, const struct setup *, struct buf *why);
 
 #endif

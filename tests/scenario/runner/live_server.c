@@ -242,6 +242,22 @@ static bool is_ours(const char *variable)
     return strncmp(variable, "SLIPGATE_", 9) == 0 || strncmp(variable, "SERVER_", 7) == 0;
 }
 
+bool live_url(const struct live_cfg *cfg, const char *pattern, char to[LIVE_URL_MAX])
+{
+    const char *at = strstr(pattern, "{}");
+    int n = at ? snprintf(to, LIVE_URL_MAX, "%.*s%u%s", (int)(at - pattern), pattern, cfg->number,
+                          at + 2)
+               : snprintf(to, LIVE_URL_MAX, "%s", pattern);
+    return n >= 0 && n < LIVE_URL_MAX;
+}
+
+static void set_url(const struct live_server *v, const char *variable, const char *pattern)
+{
+    char url[LIVE_URL_MAX];
+    if (pattern && (!live_url(&v->cfg, pattern, url) || setenv(variable, url, 1)))
+        _exit(126);
+}
+
 /* In the child: never returns. */
 static void become_server(const struct live_server *v)
 {
@@ -262,6 +278,8 @@ static void become_server(const struct live_server *v)
             }
     }
     (void)setenv("ASAN_OPTIONS", "detect_leaks=1", 0);
+    set_url(v, "SLIPGATE_STORE_URL", v->cfg.store_url);
+    set_url(v, "SLIPGATE_CACHE_URL", v->cfg.cache_url);
     (void)snprintf(config, sizeof config, "%s/slipgate.ini", v->folder);
     (void)snprintf(data, sizeof data, "data.dir=%s/data", v->folder);
     (void)snprintf(port, sizeof port, "racing.port=%u", v->port);
@@ -358,7 +376,7 @@ bool live_server_start(struct live_server *v, const struct setup *setup, struct 
     if (setup->accounts_n == 0)
         return true;
     /* The server itself makes the tables; the accounts are put in while it is down. */
-    return live_server_stop(v, why) && live_accounts_write(v->folder, setup, why) &&
+    return live_server_stop(v, why) && live_accounts_write(v, setup, why) &&
            live_server_again(v, setup, why);
 }
 

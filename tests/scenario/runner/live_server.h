@@ -20,6 +20,10 @@ struct live_server {
 
 /* Prepares the accounts, then starts. false: why. */
 bool live_server_start(struct live_server *, const struct setup *, struct buf *why);
+#define LIVE_URL_MAX 512
+/* With the number of the script in place of "{}". false: too long. */
+bool live_url(const struct live_cfg *, const char *pattern, char to[LIVE_URL_MAX]);
+
 /* Starts it again on the same data. */
 bool live_server_again(struct live_server *, const struct setup *, struct buf *why);
 /* SIGTERM, and what every server must show at its end. */

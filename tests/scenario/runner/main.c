@@ -20,6 +20,10 @@ static const char help[] =
     "  --jobs N            so many scripts side by side with --live (2 for each processor)\n"
     "  --slowness X        multiplies the deadlines of --live, for valgrind and the like (1)\n"
     "  --keep              with --live: leave the folders with data and log\n"
+    "  --store-url URL     with --live: where the servers keep their data, \"{}\" being the "
+    "number\n"
+    "                      of the script (with_postgresql.py makes what is needed)\n"
+    "  --cache-url URL     likewise what they share\n"
     "  --torture KIND      plays each script again and again in this process, each time with "
     "another\n"
     "                      request for memory (alloc), another ask (ask) or both (all) failing\n"
@@ -71,6 +75,8 @@ enum {
     OPT_JOBS,
     OPT_SLOWNESS,
     OPT_KEEP,
+    OPT_STORE_URL,
+    OPT_CACHE_URL,
     OPT_TORTURE,
     OPT_RUNS,
     OPT_FROM,
@@ -84,6 +90,8 @@ static const struct option options[] = {
     {"jobs", required_argument, NULL, OPT_JOBS},
     {"slowness", required_argument, NULL, OPT_SLOWNESS},
     {"keep", no_argument, NULL, OPT_KEEP},
+    {"store-url", required_argument, NULL, OPT_STORE_URL},
+    {"cache-url", required_argument, NULL, OPT_CACHE_URL},
     {"torture", required_argument, NULL, OPT_TORTURE},
     {"runs", required_argument, NULL, OPT_RUNS},
     {"from", no_argument, NULL, OPT_FROM},
@@ -107,6 +115,8 @@ static int take_option(int c, struct options *o)
     switch (c) {
     case OPT_LIVE: o->live.binary = optarg; return -1;
     case OPT_KEEP: o->live.keep = true; return -1;
+    case OPT_STORE_URL: o->live.store_url = optarg; return -1;
+    case OPT_CACHE_URL: o->live.cache_url = optarg; return -1;
     case OPT_FROM: o->from = true; return -1;
     case OPT_CHECK: o->check = true; return -1;
     case OPT_JUNIT: o->junit = optarg; return -1;
