@@ -53,6 +53,12 @@ def check_made(text, name, made, write):
     return head + begin + made + end + tail
 
 
+def records():
+    """The ids of all log records."""
+    sources = (REPOSITORY / "src").rglob("*.c")
+    return {name for source in sources for name in re.findall(r'LOG_[A-Z]+,\s*"([a-z_.]+)"', source.read_text())}
+
+
 def check_operations(write):
     path = REPOSITORY / "docs" / "operations.md"
     text = check_made(path.read_text(), "keys", table(), write)
@@ -63,7 +69,8 @@ def check_operations(write):
     known = {key["key"] for key in keys()}
     sections = "|".join(sorted({key.split(".")[0] for key in known}))
     for name in re.findall(rf"`((?:{sections})\.[a-z_0-9]+)`", text):
-        assert name in known or name.endswith((".pfx", ".key", ".spool", ".sock")), f"docs/operations.md names {name}, which is no key"
+        assert name in known | records() or name.endswith((".pfx", ".key", ".spool", ".sock")), \
+            f"docs/operations.md names {name}, which is neither a key nor a log record"
 
 
 def check_manual():
