@@ -44,8 +44,8 @@ enum desk_op {
     DESK_GRANT,         /* text: command word */
     DESK_REVOKE,        /* text */
     DESK_LOGOUT,        /* all its sessions and tokens end */
-    DESK_OTP_ENROL,     /* a new secret and recovery codes, shown once */
-    DESK_OTP_DISABLE,
+    DESK_OTP_ENROL,     /* a new secret and recovery codes, shown once. Tokens end */
+    DESK_OTP_DISABLE,   /* Tokens end */
     DESK_OPS_N
 };
 

@@ -36,6 +36,7 @@ struct desk_job {
     int64_t after; /* pages: where the next one begins */
     uint32_t node; /* and of which chain */
     struct buf nodes;
+    bool about; /* records of what others did to it, not of what it did */
     uint32_t codes_n; /* of codes, how many are stored */
     struct recovery_code codes[RECOVERY_CODES];
     uint8_t bytes[];
@@ -51,7 +52,7 @@ struct desk_row {
     uint16_t type, subtype;
     int change; /* enum account_change to tell the games; -1: nothing */
     int tell;   /* enum cluster_kind; -1: nothing */
-    desk_step steps[20];
+    desk_step steps[24];
 };
 
 extern const struct desk_row desk_rows[DESK_OPS_N];

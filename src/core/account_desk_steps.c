@@ -163,7 +163,7 @@ static int drop_tokens(struct desk_job *j, struct now now, const struct answer *
     if (a && a->rc)
         return a->rc;
     struct value v[] = {VALUE_OF_INT(j->id), VALUE_NOTHING};
-    j->done = j->r.op == DESK_SET_PASSWORD;
+    j->done = j->r.op != DESK_LOGOUT; /* there it is the first step */
     int rc = desk_query(j, QUERY_TOKEN_DROP, v, ARRAY_LEN(v));
     return rc < 0 && j->done ? desk_fail(j, rc, STILL_GOOD, LOG_OUT) : rc;
 }
@@ -323,12 +323,8 @@ static void put_rows(struct desk_job *j, const char *name, struct span rows,
     (void)buf_append_byte(&j->out, '[');
     for (size_t at = 0, k = 0; query_next(rows, &at, v) == (int)names_n; k++) {
         (void)buf_append_str(&j->out, k ? ",{" : "{");
-        for (size_t i = 0; i < names_n; i++) {
-            if (v[i].type == VALUE_TEXT)
-                desk_put_text(&j->out, names[i], v[i].u.text);
-            else
-                desk_put_int(&j->out, names[i], query_int(&v[i]));
-        }
+        for (size_t i = 0; i < names_n; i++)
+            desk_put_value(&j->out, names[i], &v[i]);
         (void)buf_append_byte(&j->out, '}');
     }
     (void)buf_append_byte(&j->out, ']');
@@ -389,6 +385,36 @@ static int put_addresses(struct desk_job *j, struct now now, const struct answer
     if (a->rc)
         return a->rc;
     put_rows(j, "addresses", a->u.rows, names, ARRAY_LEN(names));
+    return 0;
+}
+
+static int sessions(struct desk_job *j, struct now now, const struct answer *a)
+{
+    (void)now;
+    (void)a;
+    struct value v = VALUE_OF_INT(j->id);
+    return desk_query(j, QUERY_SESSION_LIST, &v, 1);
+}
+
+/* Of tokens the dates: what is stored of them besides is a secret's hash. */
+static int tokens(struct desk_job *j, struct now now, const struct answer *a)
+{
+    static const char *const names[] = {"game", "active", "endpoint", "created_ms", "expires_ms"};
+    (void)now;
+    if (a->rc)
+        return a->rc;
+    put_rows(j, "sessions", a->u.rows, names, ARRAY_LEN(names));
+    struct value v = VALUE_OF_INT(j->id);
+    return desk_query(j, QUERY_TOKEN_LIST, &v, 1);
+}
+
+static int put_tokens(struct desk_job *j, struct now now, const struct answer *a)
+{
+    static const char *const names[] = {"game", "created_ms", "expires_ms"};
+    (void)now;
+    if (a->rc)
+        return a->rc;
+    put_rows(j, "tokens", a->u.rows, names, ARRAY_LEN(names));
     return 0;
 }
 
@@ -460,10 +486,24 @@ static int audit_page(struct desk_job *j, struct now now, const struct answer *a
 {
     (void)now;
     (void)a;
+    if (j->node >= j->nodes.n && !j->about) {
+        j->about = true;
+        j->node = 0;
+        j->after = 0;
+    }
     if (j->node >= j->nodes.n)
         return 0;
     char account[24];
     const uint8_t *node = j->nodes.p + j->node;
+    if (j->about) {
+        struct value v[] = {
+            VALUE_OF_TEXT(span_of(node + 1, node[0])),
+            VALUE_OF_INT(j->after),
+            VALUE_OF_TEXT(audit_account(j->id, account)),
+            VALUE_OF_INT(AUDIT_PAGE),
+        };
+        return desk_query(j, QUERY_AUDIT_ABOUT, v, ARRAY_LEN(v));
+    }
     struct value v[] = {
         VALUE_OF_TEXT(span_of(node + 1, node[0])),
         VALUE_OF_INT(j->after),
@@ -477,6 +517,7 @@ static int audit_page(struct desk_job *j, struct now now, const struct answer *a
     return desk_query(j, QUERY_AUDIT_LIST, v, ARRAY_LEN(v));
 }
 
+/* Of what others did: not where they came from. */
 static void put_audit(struct desk_job *j, const struct value v[QUERY_VALUES])
 {
     const char *type = audit_type_name((unsigned)query_int(&v[3]));
@@ -486,8 +527,11 @@ static void put_audit(struct desk_job *j, const struct value v[QUERY_VALUES])
     desk_put_text(&j->out, "type", span_str(type ? type : ""));
     desk_put_text(&j->out, "subtype", span_str(subtype ? subtype : ""));
     desk_put_text(&j->out, "game", query_text(&v[5]));
-    desk_put_text(&j->out, "player", query_text(&v[7]));
-    desk_put_text(&j->out, "address", query_text(&v[8]));
+    desk_put_text(&j->out, "role", j->about ? SPAN_LIT("target") : SPAN_LIT("actor"));
+    if (!j->about) {
+        desk_put_text(&j->out, "player", query_text(&v[7]));
+        desk_put_text(&j->out, "address", query_text(&v[8]));
+    }
     desk_put_text(&j->out, "details", query_text(&v[10]));
     (void)buf_append_byte(&j->out, '}');
 }
@@ -653,11 +697,13 @@ static int otp_set(struct desk_job *j, struct now now, const struct answer *a)
     return rc;
 }
 
+/* The key is in force from the first of these on, whatever becomes of the rest. */
 static int otp_codes(struct desk_job *j, struct now now, const struct answer *a)
 {
     (void)now;
     if (a->rc)
         return a->rc;
+    j->done = true;
     if (j->codes_n < RECOVERY_CODES) {
         const struct recovery_code *code = &j->codes[j->codes_n++];
         struct value v[] = {VALUE_OF_INT(j->id), VALUE_OF_TEXT(span_str(code->hash))};
@@ -716,8 +762,9 @@ const struct desk_row desk_rows[DESK_OPS_N] = {
                      true,
                      ACC(NONE),
                      SILENT,
-                     {PROOF, statistics, addresses, put_addresses, grants, put_grants, bans,
-                      put_bans, audit_nodes, take_nodes, audit_page, put_page, close_object}},
+                     {PROOF, statistics, addresses, put_addresses, grants, put_grants, sessions,
+                      tokens, put_tokens, bans, put_bans, audit_nodes, take_nodes, audit_page,
+                      put_page, close_object}},
     [DESK_GRANT] = {"grant",
                     true,
                     SEC(PERMISSION_GRANTED),
@@ -737,11 +784,11 @@ const struct desk_row desk_rows[DESK_OPS_N] = {
                         SEC(SECOND_FACTOR),
                         -1,
                         CLUSTER_ACCOUNT_CHANGED,
-                        {PROOF, otp_clear, otp_set, otp_codes}},
+                        {PROOF, otp_clear, otp_set, otp_codes, drop_tokens, ended}},
     [DESK_OTP_DISABLE] = {"second factor disabled",
                           true,
                           SEC(SECOND_FACTOR),
                           -1,
                           CLUSTER_ACCOUNT_CHANGED,
-                          {PROOF, otp_clear, changed}},
+                          {PROOF, otp_clear, drop_tokens, ended}},
 };

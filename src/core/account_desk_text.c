@@ -27,7 +27,7 @@ void desk_put_bool(struct buf *out, const char *name, bool v)
     (void)buf_append_str(out, v ? "true" : "false");
 }
 
-static void put_value(struct buf *out, const char *name, const struct value *v)
+void desk_put_value(struct buf *out, const char *name, const struct value *v)
 {
     if (v->type == VALUE_INT) {
         desk_put_int(out, name, v->u.i);
@@ -58,6 +58,6 @@ void desk_put_account(struct buf *out, const struct value v[QUERY_VALUES])
         if (columns[i].truth)
             desk_put_bool(out, columns[i].name, query_int(&v[i]) != 0);
         else
-            put_value(out, columns[i].name, &v[i]);
+            desk_put_value(out, columns[i].name, &v[i]);
     }
 }

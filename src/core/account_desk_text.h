@@ -11,6 +11,7 @@ void desk_member(struct buf *out, const char *name);
 void desk_put_text(struct buf *out, const char *name, struct span text);
 void desk_put_int(struct buf *out, const char *name, int64_t v);
 void desk_put_bool(struct buf *out, const char *name, bool v);
+void desk_put_value(struct buf *out, const char *name, const struct value *v);
 /* An account's row (QUERY_ACCOUNT) as members of an object. */
 void desk_put_account(struct buf *out, const struct value v[QUERY_VALUES]);
 

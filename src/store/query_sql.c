@@ -11,6 +11,7 @@
 
 /* Rows asked for; one past the ceiling shows that there are more. */
 #define ALL         " LIMIT 1001"
+#define NEWEST      " LIMIT 1000"
 #define MOST(p)     " LIMIT CASE WHEN " p " > 1001 THEN 1001 WHEN " p " < 0 THEN 0 ELSE " p " END"
 #define PURGED_ONCE "1000"
 _Static_assert(QUERY_ROWS_MAX == 1000, "as in the texts above");
@@ -169,6 +170,8 @@ const struct sql_statement ask_statements[ASK_STATEMENTS_N] = {
                      " RETURNING account")),
     ONE(QUERY_TOKEN_DROP, WRITE("12", "DELETE FROM resume_token WHERE account = $1"
                                       " AND ($2 IS NULL OR game = $2) RETURNING account")),
+    ONE(QUERY_TOKEN_LIST, READ("1", "SELECT game, created_ms, expires_ms FROM resume_token"
+                                    " WHERE account = $1 ORDER BY created_ms DESC, hash" NEWEST)),
     ONE(QUERY_TOKEN_PURGE, PURGE("resume_token", "hash", "expires_ms <= $1")),
 
     /* ---- sessions */
@@ -182,6 +185,9 @@ const struct sql_statement ask_statements[ASK_STATEMENTS_N] = {
     ONE(QUERY_SESSION_BY_ACCOUNT,
         READ("123", "SELECT" SESSION_COLUMNS " FROM session WHERE account = $1 AND game = $2"
                     " AND expires_ms > $3 ORDER BY created_ms, token" ALL)),
+    ONE(QUERY_SESSION_LIST,
+        READ("1", "SELECT game, status, endpoint, created_ms, expires_ms FROM session"
+                  " WHERE account = $1 ORDER BY created_ms DESC, token" NEWEST)),
     ONE(QUERY_SESSION_BY_ENDPOINT,
         READ("123", "SELECT" SESSION_COLUMNS " FROM session WHERE game = $1 AND endpoint = $2"
                     " AND expires_ms > $3 ORDER BY created_ms DESC, token LIMIT 1")),
@@ -252,6 +258,9 @@ const struct sql_statement ask_statements[ASK_STATEMENTS_N] = {
                          " AND time_ms >= $3 AND ($4 = 0 OR type = $4)"
                          " AND ($5 = 0 OR subtype = $5) AND ($6 = '' OR account = $6)"
                          " AND ($7 = '' OR player = $7) ORDER BY seq" MOST("$8"))),
+    ONE(QUERY_AUDIT_ABOUT,
+        READ("1234", "SELECT" AUDIT_COLUMNS " FROM audit_record WHERE node = $1 AND seq > $2"
+                     " AND target = $3 AND account <> $3 ORDER BY seq" MOST("$4"))),
     ONE(QUERY_AUDIT_LAST, READ("12", "SELECT" AUDIT_COLUMNS " FROM audit_record WHERE node = $1"
                                      " ORDER BY seq DESC" MOST("$2"))),
     ONE(QUERY_AUDIT_NODES,
