@@ -3,30 +3,58 @@
 #include "admin/operate_priv.h"
 #include "base/err.h"
 #include "core/account_desk_text.h"
+#include "core/audit_log.h"
 #include "core/ban_text.h"
 #include "wire/json.h"
 
 #define EXPORT_BYTES (512u << 10) /* of one page */
 
+/* ---- answering ---- */
+
+/* A ban that was made or lifted is answered when its record is safe: the desk only hands it in. */
+static void answer_when_safe(struct op_wait *w, struct now now, audit_log_fn then)
+{
+    audit_log_sync(w->o->cfg.audit, now, then, w);
+}
+
+static void say_unsafe(struct buf *json, int rc)
+{
+    if (rc)
+        desk_put_bool(json, "audited", false);
+}
+
 /* ---- adding ---- */
 
-static void on_added(void *ctx, struct now now, int rc, int64_t id)
+static void on_add_safe(void *ctx, struct now now, int rc)
 {
     struct op_wait *w = ctx;
     struct operate *o = w->o;
     uint64_t token = w->token;
     struct buf json;
     (void)now;
+    buf_init(&json, 128);
+    (void)buf_append_byte(&json, '{');
+    desk_put_int(&json, "id", w->ban.id);
+    say_unsafe(&json, rc);
+    (void)buf_append_byte(&json, '}');
     op_wait_free(w);
-    if (rc) {
-        op_refuse(o, token, "the ban is in force here, but not known to be in the database",
-                  "it is tried again by itself; see slipgate ban list");
-        return;
-    }
-    buf_init(&json, 64);
-    (void)buf_printf(&json, "{\"id\":%lld}", (long long)id);
     op_reply(o, token, buf_span(&json));
     buf_fini(&json);
+}
+
+static void on_added(void *ctx, struct now now, int rc, int64_t id)
+{
+    struct op_wait *w = ctx;
+    if (rc == 0) {
+        w->ban.id = id;
+        answer_when_safe(w, now, on_add_safe);
+        return;
+    }
+    struct operate *o = w->o;
+    uint64_t token = w->token;
+    op_wait_free(w);
+    op_refuse(o, token, "the ban is in force here, but not known to be in the database",
+              "it is tried again by itself; see slipgate ban list");
 }
 
 static void add(struct op_wait *w, struct now now)
@@ -125,19 +153,29 @@ void op_ban_add(struct op *op)
 
 /* ---- lifting ---- */
 
-static void on_removed(void *ctx, struct now now, int rc, int64_t id)
+static void on_remove_safe(void *ctx, struct now now, int rc)
 {
     struct op_wait *w = ctx;
     struct operate *o = w->o;
     uint64_t token = w->token;
     (void)now;
-    (void)id;
     op_wait_free(w);
-    if (rc)
-        op_refuse(o, token, "the ban is not known to be gone from the database",
-                  "try again when the database works");
-    else
-        op_reply(o, token, SPAN_NULL);
+    op_reply(o, token, rc ? SPAN_LIT("{\"audited\":false}") : SPAN_NULL);
+}
+
+static void on_removed(void *ctx, struct now now, int rc, int64_t id)
+{
+    struct op_wait *w = ctx;
+    (void)id;
+    if (rc == 0) {
+        answer_when_safe(w, now, on_remove_safe);
+        return;
+    }
+    struct operate *o = w->o;
+    uint64_t token = w->token;
+    op_wait_free(w);
+    op_refuse(o, token, "the ban is not known to be gone from the database",
+              "try again when the database works");
 }
 
 void op_ban_remove(struct op *op)
@@ -233,33 +271,39 @@ void op_ban_export(struct op *op)
 
 /* ---- importing ---- */
 
-static void import_done(struct op_wait *w)
+static void on_import_safe(void *ctx, struct now now, int rc)
 {
+    struct op_wait *w = ctx;
     struct operate *o = w->o;
     uint64_t token = w->token;
     struct buf json;
-    if (!w->read || w->pending)
-        return;
+    (void)now;
     buf_init(&json, 65536);
     (void)buf_append_byte(&json, '{');
     desk_put_int(&json, "added", w->added);
     desk_put_int(&json, "refused", w->refused);
     desk_put_text(&json, "errors", buf_span(&w->errors));
+    say_unsafe(&json, rc);
     (void)buf_append_byte(&json, '}');
     op_wait_free(w);
     op_reply(o, token, buf_span(&json));
     buf_fini(&json);
 }
 
+static void import_done(struct op_wait *w, struct now now)
+{
+    if (w->read && !w->pending)
+        answer_when_safe(w, now, on_import_safe);
+}
+
 static void on_imported(void *ctx, struct now now, int rc, int64_t id)
 {
     struct op_wait *w = ctx;
-    (void)now;
     (void)id;
     w->pending--;
     w->added += rc == 0;
     w->refused += rc != 0;
-    import_done(w);
+    import_done(w, now);
 }
 
 /* A few lines say enough. */
@@ -302,5 +346,5 @@ void op_ban_import(struct op *op)
     }
     buf_fini(&why);
     w->read = true;
-    import_done(w);
+    import_done(w, op->now);
 }
