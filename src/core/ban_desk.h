@@ -33,6 +33,9 @@ struct ban_desk_cfg {
 
 /* Bans made or lifted at once of which the store has not said yet what became of them. */
 #define BAN_DESK_CHANGES_MAX 1024u
+/* Places in the list, and a quarter of the changes at once, that bans the server makes by itself
+ * leave to people: who gets himself banned at many addresses must not keep others from being. */
+#define BAN_DESK_KEPT 8192u
 
 /* Pointers are borrowed and outlive the desk. enforce, wake and all ban_desk_fn are called from
  * ban_desk_time or an answer only, never from within another call here, so bans may be made from
@@ -66,6 +69,8 @@ typedef void (*ban_desk_fn)(void *ctx, struct now, int rc, int64_t id);
  * E_FULL (the list, or BAN_DESK_CHANGES_MAX), E_NOMEM: nothing happened and fn is not called. */
 MUST_USE int ban_desk_add(struct ban_desk *, struct now, const struct ban *, bool force,
                           ban_desk_fn fn, void *ctx, struct buf *why);
+/* The same for what no person decided: E_FULL before all room is taken. */
+MUST_USE int ban_desk_add_own(struct ban_desk *, struct now, const struct ban *, struct buf *why);
 /* Lifts one. by: who does, for the audit. E_NOENT; E_BUSY: the store takes nothing, or it is being
  * lifted; E_RANGE: by is empty or longer than an author. fn may be NULL. */
 MUST_USE int ban_desk_remove(struct ban_desk *, struct now, int64_t id, struct span by,

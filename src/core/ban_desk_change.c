@@ -409,6 +409,14 @@ int ban_desk_add(struct ban_desk *d, struct now now, const struct ban *raw, bool
     return 0;
 }
 
+int ban_desk_add_own(struct ban_desk *d, struct now now, const struct ban *b, struct buf *why)
+{
+    if (bans_live(d->bans) >= BANS_MAX - BAN_DESK_KEPT ||
+        d->changes.live >= BAN_DESK_CHANGES_MAX - BAN_DESK_CHANGES_MAX / 4)
+        return E_FULL;
+    return ban_desk_add(d, now, b, false, NULL, NULL, why);
+}
+
 static struct change *find_change(struct ban_desk *d, int64_t id)
 {
     LIST_EACH (n, &d->order) {

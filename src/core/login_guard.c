@@ -20,7 +20,6 @@
 #define WINDOW_MS    600000u /* forgotten after so long; counted for bans and locks within it */
 #define MINUTE_MS    60000u
 #define COUNT_MAX    1000u
-#define SWEEP_EVERY  NSEC_PER_S
 #define LOOK_EVERY   (5 * NSEC_PER_S)
 #define PREFIXES_MIN 2u
 
@@ -43,6 +42,7 @@ struct times {
 
 struct guesser { /* an address */
     struct ref self;
+    struct list by_last; /* the oldest first */
     uint8_t key[16];
     struct addr addr;
     uint32_t n; /* guesses since it was quiet last */
@@ -65,8 +65,8 @@ struct login_guard {
     struct login_guard_policy policy;
     struct slots guessers, guessed;
     struct hmap by_key, by_account;
-    struct list accounts;
-    nsec swept, look_at; /* NSEC_NEVER: no account was guessed at */
+    struct list addrs, accounts;
+    nsec look_at; /* NSEC_NEVER: no account was guessed at */
 };
 
 int login_guard_create(struct login_guard **ret, const struct login_guard_cfg *cfg)
@@ -80,6 +80,7 @@ int login_guard_create(struct login_guard **ret, const struct login_guard_cfg *c
     slots_init(&g->guessed, sizeof(struct guessed), GUARD_ACCOUNTS_MAX);
     hmap_init(&g->by_key, 16, cfg->seed, GUARD_ADDRS_MAX);
     hmap_init(&g->by_account, sizeof(int64_t), cfg->seed, GUARD_ACCOUNTS_MAX);
+    list_init(&g->addrs);
     list_init(&g->accounts);
     *ret = g;
     return 0;
@@ -168,17 +169,22 @@ static const struct guesser *recent(const struct login_guard *g, struct now now,
 
 static void forget(struct login_guard *g, struct guesser *x)
 {
+    list_remove(&x->by_last);
     (void)hmap_del(&g->by_key, x->key);
     slots_del(&g->guessers, x->self);
 }
 
-static void sweep(struct login_guard *g, struct now now)
+/* Two of the oldest that were quiet for long go for each one that comes, so that memory comes back;
+ * at the ceiling the oldest goes in any case: otherwise whoever has enough addresses to fill the
+ * table could guess from one more without being counted. */
+static void make_room(struct login_guard *g, struct now now)
 {
-    struct guesser *x;
-    for (uint32_t at = 0; (x = slots_next(&g->guessers, &at, NULL));)
-        if (is_old(x, now))
+    for (unsigned n = 0; n < 2; n++) {
+        struct list *oldest = list_first(&g->addrs);
+        struct guesser *x = oldest ? CONTAINER_OF(oldest, struct guesser, by_last) : NULL;
+        if (x && (g->guessers.live >= GUARD_ADDRS_MAX || is_old(x, now)))
             forget(g, x);
-    g->swept = now.mono;
+    }
 }
 
 static struct guesser *meet(struct login_guard *g, struct now now, const struct addr *a)
@@ -192,8 +198,7 @@ static struct guesser *meet(struct login_guard *g, struct now now, const struct 
     }
     if (x)
         return x;
-    if (g->guessers.live >= GUARD_ADDRS_MAX && now.mono - g->swept >= SWEEP_EVERY)
-        sweep(g, now);
+    make_room(g, now);
     struct ref self;
     x = slots_add(&g->guessers, &self);
     if (!x)
@@ -226,7 +231,7 @@ static void ban(struct login_guard *g, struct now now, struct guesser *x)
     struct buf why;
     memcpy(b.ip, x->key, sizeof b.ip);
     buf_init(&why, 256);
-    int rc = ban_desk_add(g->cfg.bans, now, &b, false, NULL, NULL, &why);
+    int rc = ban_desk_add_own(g->cfg.bans, now, &b, &why);
     if (rc == 0)
         LOG(g->cfg.log, &row_banned, LF_ADDR("address", &x->addr), LF_UINT("failures", x->n),
             LF_UINT("seconds", g->policy.ban_s));
@@ -241,7 +246,9 @@ static void count_address(struct login_guard *g, struct now now, const struct ad
 {
     struct guesser *x = meet(g, now, a);
     if (!x)
-        return; /* full of recent guessers, or memory is short: this one goes uncounted */
+        return; /* memory is short: this one goes uncounted */
+    list_remove(&x->by_last);
+    list_push_back(&g->addrs, &x->by_last);
     x->addr = *a;
     x->n += x->n < COUNT_MAX;
     x->last_ms = ms_of(now);

@@ -10,8 +10,9 @@
  *     account is locked for a while, which the store refuses for the last admin. Looked at every
  *     five seconds.
  *
- * Memory has a ceiling: strangers beyond GUARD_ADDRS_MAX go uncounted until old ones are forgotten,
- * and of the accounts the GUARD_ACCOUNTS_MAX that failed last are known. One thread. */
+ * Memory has a ceiling: the GUARD_ADDRS_MAX addresses and GUARD_ACCOUNTS_MAX accounts that failed
+ * last are known. The guard's bans leave room in the list for those of people (BAN_DESK_KEPT); who
+ * goes unbanned for that waits all the same. One thread. */
 #ifndef SLIPGATE_CORE_LOGIN_GUARD_H
 #define SLIPGATE_CORE_LOGIN_GUARD_H
 

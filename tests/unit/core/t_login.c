@@ -524,6 +524,39 @@ static void a_cancelled_slot_is_not_mistaken(void **state)
     assert_memory_equal(r.name, "two", 3);
 }
 
+/* An account that is banned, suspended or changed while a login of it goes on, at any step: what
+ * was found before is not gone by. Others, and logins from then on, are not concerned. */
+static void an_account_that_changes_meanwhile(void **state)
+{
+    struct fixture *x = *state;
+    for (unsigned before = 0; before < 4; before++)
+        for (int64_t other = 0; other < 2; other++) {
+            struct login_ref ref;
+            x->f->asks.accounts_n = 0;
+            x->f->asks.delay = 0;
+            struct ask_fake_account *a = ask_fake_account(&x->f->asks, "n", "pw", 1, true);
+            int64_t id = a->account.id;
+            x->f->asks.delay = NSEC_NEVER;
+            assert_int_equal(start(x, "n", "pw", &ref), 0);
+            for (unsigned k = 0; k < before; k++)
+                assert_true(fake_answer(x->f));
+            assert_int_equal(x->s->results_n, 0);
+            logins_overtake(x->s->logins, id + other);
+            fake_answer_all(x->f);
+            assert_int_equal(only_result(x).outcome, other ? LOGIN_OK : LOGIN_BUSY);
+            x->f->asks.delay = 0;
+            assert_int_equal(login(x, "n", "pw"), LOGIN_OK);
+        }
+    /* Two of them while the name is looked up: which of them it is cannot be told. */
+    struct login_ref ref;
+    x->f->asks.delay = NSEC_NEVER;
+    assert_int_equal(start(x, "n", "pw", &ref), 0);
+    logins_overtake(x->s->logins, 7);
+    logins_overtake(x->s->logins, 8);
+    fake_answer_all(x->f);
+    assert_int_equal(only_result(x).outcome, LOGIN_BUSY);
+}
+
 static void destroying_with_logins_pending(void **state)
 {
     struct fixture *x = *state;
@@ -677,11 +710,11 @@ static void more_guessers_than_can_be_remembered(void **state)
         run(x);
         x->s->results_n = 0;
     }
-    /* The table is full of recent ones: a newcomer goes uncounted, nothing else happens. */
+    /* The table is full of recent ones: the oldest goes for a newcomer, who is counted. */
     peer_ip = "60.1.1.1";
     guess_wrong(x, 5);
-    assert_int_equal(delay_of_next(x), 0);
-    fake_advance(x->f, 601 * NSEC_PER_S); /* then there is room again */
+    assert_int_equal(delay_of_next(x) / NSEC_PER_MS, 1000);
+    fake_advance(x->f, 601 * NSEC_PER_S);
     guess_wrong(x, 4);
     assert_int_equal(delay_of_next(x) / NSEC_PER_MS, 500);
 }
@@ -836,6 +869,7 @@ int main(void)
         TEST(answers_to_others_are_ignored),
         TEST(cancelling_after_each_answer),
         TEST(a_cancelled_slot_is_not_mistaken),
+        TEST(an_account_that_changes_meanwhile),
         TEST(destroying_with_logins_pending),
         TEST(guessing_gets_slower),
         TEST(unknown_names_count_as_guesses_where_nothing_is_registered),

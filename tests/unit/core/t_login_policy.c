@@ -585,6 +585,63 @@ static void more_accounts_than_are_remembered(void **state)
     assert_int_equal(x->locked[0].account, 3);
 }
 
+static struct addr net64(uint32_t n)
+{
+    char text[ADDR_TEXT_MAX];
+    struct addr a;
+    (void)snprintf(text, sizeof text, "2001:db8:%x:%x::1", (unsigned)(n >> 16),
+                   (unsigned)(n & 0xffff));
+    assert_int_equal(addr_parse(&a, text), 0);
+    return a;
+}
+
+/* Somebody with a /48 to guess from fills the table, and hides nobody behind it. */
+static void more_addresses_than_are_remembered(void **state)
+{
+    struct fixture *x = *state;
+    struct addr here;
+    assert_int_equal(addr_parse(&here, HERE), 0);
+    for (uint32_t i = 0; i < GUARD_ADDRS_MAX; i++) {
+        struct addr a = net64(i);
+        login_guard_failed(x->guard, x->f->now, &a, 0);
+    }
+    for (int i = 0; i < 4; i++)
+        login_guard_failed(x->guard, x->f->now, &here, 0);
+    assert_true(login_guard_delay(x->guard, x->f->now, &here) > 0);
+    login_guard_failed(x->guard, x->f->now, &here, 0);
+    assert_non_null(ban_desk_addr(x->bans, x->f->now, &here, SPAN_LIT("test")));
+}
+
+/* Who guesses from many addresses leaves room for the bans that staff makes. */
+static void a_list_that_is_nearly_full_is_for_people(void **state)
+{
+    struct fixture *x = *state;
+    struct bans *list = ban_desk_list(x->bans);
+    struct addr here, there;
+    int64_t id = 1;
+    assert_int_equal(addr_parse(&here, HERE), 0);
+    assert_int_equal(addr_parse(&there, THERE), 0);
+    for (; bans_live(list) < BANS_MAX - BAN_DESK_KEPT; id++) {
+        struct addr a = net64((uint32_t)id);
+        struct ban b = {.id = id, .kind = BAN_NET, .bits = 64, .author = SPAN_LIT("server")};
+        memcpy(b.ip, a.ip, 8);
+        assert_int_equal(bans_add(list, &b), 0);
+    }
+    for (int i = 0; i < 6; i++)
+        login_guard_failed(x->guard, x->f->now, &here, 0);
+    assert_null(ban_desk_addr(x->bans, x->f->now, &here, SPAN_LIT("test")));
+    assert_true(login_guard_delay(x->guard, x->f->now, &here) > 0); /* he waits all the same */
+    struct ban b = {.kind = BAN_NET, .author = SPAN_LIT("mary")};
+    assert_int_equal(ban_net_parse(&b, THERE), 0);
+    assert_int_equal(ban_desk_add(x->bans, x->f->now, &b, false, NULL, NULL, NULL), 0);
+    assert_non_null(ban_desk_addr(x->bans, x->f->now, &there, SPAN_LIT("test")));
+    assert_int_equal(bans_remove(list, 1), 0);
+    assert_int_equal(bans_remove(list, 2), 0);
+    for (int i = 0; i < 5; i++)
+        login_guard_failed(x->guard, x->f->now, &here, 0);
+    assert_non_null(ban_desk_addr(x->bans, x->f->now, &here, SPAN_LIT("test")));
+}
+
 /* ---- faults ---- */
 
 static void destroyed_while_it_waits(void **state)
@@ -660,6 +717,8 @@ int main(void)
         TEST(the_last_admin_is_warned_of_only),
         TEST(a_lock_the_store_did_not_take),
         TEST(more_accounts_than_are_remembered),
+        TEST(more_addresses_than_are_remembered),
+        TEST(a_list_that_is_nearly_full_is_for_people),
         TEST(destroyed_while_it_waits),
         TEST(short_memory),
     };
