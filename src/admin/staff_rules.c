@@ -145,13 +145,16 @@ enum staff_verdict staff_judge(const struct staff_policy *p, const struct staff_
     return granted ? STAFF_BY_GRANT : STAFF_LEVEL_LOW;
 }
 
+/* Behind a password nothing is shown: it may be the rest of one with blanks that was not quoted. */
 void staff_redact(const struct staff_words *w, const struct staff_row *r, struct buf *to)
 {
+    bool hidden = false;
     (void)buf_append_byte(to, '/');
     for (size_t i = 0; i < w->n; i++) {
         if (i)
             (void)buf_append_byte(to, ' ');
-        if (r->secret >> i & 1u)
+        hidden = hidden || (r->secret >> i & 1u);
+        if (hidden)
             (void)buf_append_str(to, "***");
         else
             (void)buf_append_span(to, w->word[i]);

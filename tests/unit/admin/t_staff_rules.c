@@ -169,7 +169,10 @@ static void passwords_are_left_out(void **state)
     check_redacted("/kick bob", "/kick bob");
     check_redacted("/password old new", "/password *** ***");
     check_redacted("/password old new twice", "/password *** *** ***");
+    check_redacted("/password old correct horse battery staple", "/password *** *** *** *** ***");
     check_redacted("/account create joe secret", "/account create joe ***");
+    check_redacted("/account changepassword joe correct horse",
+                   "/account changepassword joe *** ***");
     check_redacted("/ACCOUNT changepassword joe secret", "/ACCOUNT changepassword joe ***");
     check_redacted("/account export secret", "/account export ***");
     check_redacted("/account delete own secret", "/account delete own ***");
