@@ -103,6 +103,12 @@ void staff_about(struct staff_job *j, struct span target)
     j->audited = span_of(j->audited_text, n);
 }
 
+void staff_about_account(struct staff_job *j, int64_t account)
+{
+    char text[24];
+    staff_about(j, audit_account(account, text));
+}
+
 /* ---- memory of what was said ---- */
 
 static uint64_t said_key(const struct staff_job *j, const char *name)
@@ -519,6 +525,8 @@ void staff_set_config(struct staff *st, const struct config *c)
     for (size_t i = 1; i < GATES_N; i++)
         p->open[i] = config_bool(c, staff_gate_keys[i]);
     p->log_all = config_bool(c, "staff.log_all_commands");
+    if (!p->open[GATE_SNOOP])
+        staff_snoop_none(st);
     (void)snprintf(p->disabled, sizeof p->disabled, "%s",
                    config_text(c, "staff.disabled_commands"));
 }

@@ -55,6 +55,8 @@ void staff_destroy(struct staff *);
  * is under way goes on. */
 void staff_close(struct staff *);
 void staff_set_config(struct staff *, const struct config *);
+/* A countdown is so near its end that nobody may sign in. */
+bool staff_logins_shut(const struct staff *);
 
 /* Where services send what was said in chat (ASK_COMMAND). */
 struct ask_port *staff_port(struct staff *);

@@ -7,14 +7,15 @@
 #define DAY_MS       (INT64_C(86400) * 1000)
 #define MINUTE_MS    INT64_C(60000)
 #define SHUTDOWN_MAX INT64_C(86400)
+#define SHUT_LAST    30u /* seconds before the end in which nobody signs in */
 
 /* ---- asking the desk ---- */
 
 static void on_desk(void *ctx, struct now now, const struct desk_result *r)
 {
     struct staff_job *j = ctx;
-    if (r->name.n)
-        staff_about(j, r->name);
+    if (r->account)
+        staff_about_account(j, r->account);
     if (r->rc)
         staff_print(j, r->mend ? "It cannot be done: %s (%s)." : "It cannot be done: %s.", r->why,
                     r->mend);
@@ -113,7 +114,7 @@ static void on_ban_account(void *ctx, struct now now, const struct desk_result *
     else if (!account_desk_outranks(j->by.level, r->level))
         staff_print(j, "The account's level is not below yours.");
     else {
-        staff_about(j, r->name);
+        staff_about_account(j, r->account);
         add_bans(j, now, r->account, NULL);
         return;
     }
@@ -234,7 +235,7 @@ static void on_unban(void *ctx, struct now now, const struct desk_result *r)
     if (r->rc)
         staff_print(j, "It cannot be done: %s.", r->why);
     else
-        staff_about(j, r->name);
+        staff_about_account(j, r->account);
     for (unsigned n = 0; r->rc == 0 && desk && n < TARGETS_MAX; n++) {
         for (b = bans_next(ban_desk_list(desk), NULL); b; b = bans_next(ban_desk_list(desk), b))
             if (b->kind == BAN_ACCOUNT && b->account == r->account)
@@ -349,6 +350,22 @@ static void announce(struct staff *st, const char *text)
         (void)g->order(g->ctx, i, &o);
 }
 
+static void shut(struct staff *st, bool on)
+{
+    const struct staff_games *g = st->cfg.games;
+    struct order o = {.kind = ORDER_SHUT, .on = on};
+    if (st->shut == on)
+        return;
+    st->shut = on;
+    for (size_t i = 0; i < g->count(g->ctx); i++)
+        (void)g->order(g->ctx, i, &o);
+}
+
+bool staff_logins_shut(const struct staff *st)
+{
+    return st->shut;
+}
+
 /* When players are told: the seconds that are left. */
 static const uint32_t told_at[] = {3600, 1800, 900, 600, 300, 120, 60, 30, 10, 5, 4, 3, 2, 1};
 
@@ -363,10 +380,12 @@ static void wake_next(struct staff *st, struct now now)
     st->cfg.loop->ops->timer_set(st->countdown, next);
 }
 
+/* Whoever came in the last moments would be thrown out before he has read why. */
 static void tell_left(struct staff *st, struct now now)
 {
     char text[96];
     uint64_t left = (st->shutdown_at - now.mono + NSEC_PER_S / 2) / NSEC_PER_S;
+    shut(st, left <= SHUT_LAST);
     (void)snprintf(text, sizeof text, "The server goes down in %llu second%s.",
                    (unsigned long long)left, left == 1 ? "" : "s");
     announce(st, text);
@@ -410,6 +429,7 @@ int run_shutdown(struct staff_job *j)
         bool set = st->shutdown_at != NSEC_NEVER;
         st->shutdown_at = NSEC_NEVER;
         st->cfg.loop->ops->timer_set(st->countdown, NSEC_NEVER);
+        shut(st, false);
         if (set)
             announce(st, "The server does not go down after all.");
         staff_print(j, set ? "The countdown is stopped." : "There is no countdown.");

@@ -70,7 +70,10 @@ bool staff_online(struct staff_job *j, struct span who, bool quiet, struct staff
     for (f.game = 0; sane && f.game < g->count(g->ctx); f.game++)
         g->players(g->ctx, f.game, find_one, &f);
     if (f.n == 1 || f.signed_in == 1) {
-        staff_about(j, span_of(ret->name, ret->name_n));
+        if (ret->account)
+            staff_about_account(j, ret->account);
+        else
+            staff_about(j, span_of(ret->name, ret->name_n));
         return true;
     }
     if (f.n > 1)
@@ -162,7 +165,7 @@ static void on_kick_account(void *ctx, struct now now, const struct desk_result 
         staff_print(j, "It cannot be done: %s.", r->why);
     } else if (k && (r->account == j->by.account || account_desk_outranks(j->by.level, r->level))) {
         k->account = r->account;
-        staff_about(j, r->name);
+        staff_about_account(j, r->account);
         for (k->game = 0; k->game < g->count(g->ctx); k->game++)
             g->players(g->ctx, k->game, of_account, k);
         for (unsigned i = 0; i < k->n; i++) {
@@ -304,12 +307,27 @@ int run_heal(struct staff_job *j)
 
 int run_snoop(struct staff_job *j)
 {
-    char title[32];
-    if (j->words.n != 2)
+    bool off = j->words.n == 3 && staff_same(staff_arg(j, 2), "remove");
+    struct order o = {.kind = ORDER_SNOOP, .on = !off, .to = j->by.session};
+    if (j->words.n != 2 && !off)
         return staff_usage(j);
-    if (find_and_may(j, staff_arg(j, 1), false))
-        staff_print(j, "%s has no snooping.", game_title(j, j->target.game, title));
-    return JOB_DONE;
+    if (!find_and_may(j, staff_arg(j, 1), false))
+        return JOB_DONE;
+    if (!off && !span_eq(j->by.game, span_str(games(j)->name(games(j)->ctx, j->target.game)))) {
+        staff_print(j, "You are not in the player's game.");
+        return JOB_DONE;
+    }
+    o.session = session_of(&j->target);
+    return staff_order(j, j->target.game, &o, "snooping",
+                       off ? "No copies any more." : "You get copies until you say remove.");
+}
+
+void staff_snoop_none(struct staff *st)
+{
+    const struct staff_games *g = st->cfg.games;
+    struct order o = {.kind = ORDER_SNOOP};
+    for (size_t i = 0; i < g->count(g->ctx); i++)
+        (void)g->order(g->ctx, i, &o);
 }
 
 /* ---- telling ---- */

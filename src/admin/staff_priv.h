@@ -58,6 +58,7 @@ struct staff {
     struct loop_timer *timer, *countdown;
     struct hmap repeats, denied;
     nsec shutdown_at; /* NSEC_NEVER: none is announced */
+    bool shut;        /* nobody may sign in */
 };
 
 enum { JOB_DONE = 0, JOB_WAITS = 1 };
@@ -84,8 +85,10 @@ int staff_order(struct staff_job *, size_t game, const struct order *, const cha
                 const char *done);
 /* A desk's request for the speaker; says `done` when it is. JOB_WAITS, or JOB_DONE with a text. */
 int staff_desk(struct staff_job *, struct desk_request *, const char *done);
-/* Notes whom it was about, for the audit. */
+/* Notes whom it was about, for the audit: an account by its number, as its owner's export finds it
+ * and as its deletion leaves it. */
 void staff_about(struct staff_job *, struct span target);
+void staff_about_account(struct staff_job *, int64_t account);
 
 int run_kick(struct staff_job *);
 int run_ban(struct staff_job *);
@@ -106,6 +109,8 @@ int run_account_delete_own(struct staff_job *);
 int run_password(struct staff_job *);
 int run_shutdown(struct staff_job *);
 int run_snoop(struct staff_job *);
+/* Nobody has copies any more. */
+void staff_snoop_none(struct staff *);
 /* The countdown's timer; ctx is the staff. */
 void staff_countdown(void *ctx, struct now);
 

@@ -43,7 +43,7 @@ const struct staff_row staff_rows[] = {
      "changes your password and ends your other sessions", run_password},
     {"shutdown", NULL, NULL, 3, GATE_SHUTDOWN, true, 0, "SECONDS | on HH:MM | stop",
      "ends the server after a countdown; the time of day is UTC", run_shutdown},
-    {"snoop", NULL, NULL, 3, GATE_SNOOP, true, 0, "NAME|#ID", "a copy of what a player is told",
-     run_snoop},
+    {"snoop", NULL, NULL, 3, GATE_SNOOP, true, 0, "NAME|#ID [remove]",
+     "copies of what a player says and is told, until remove", run_snoop},
 };
 const size_t staff_rows_n = ARRAY_LEN(staff_rows);

@@ -145,11 +145,12 @@ static int services_open(struct app *a, struct buf *why)
 static bool is_ready(void *ctx, struct buf *why)
 {
     struct app *a = ctx;
-    const char *fault = a->state != APP_RUNNING        ? "draining"
-                        : !store_ready(a->store)       ? "the store is down"
-                        : !ban_desk_ready(a->bans)     ? "the list of bans was not read yet"
-                        : !server_accepting(a->server) ? "not accepting"
-                                                       : NULL;
+    const char *fault = a->state != APP_RUNNING             ? "draining"
+                        : staff_logins_shut(a->staff.staff) ? "the server is about to end"
+                        : !store_ready(a->store)            ? "the store is down"
+                        : !ban_desk_ready(a->bans)          ? "the list of bans was not read yet"
+                        : !server_accepting(a->server)      ? "not accepting"
+                                                            : NULL;
     if (fault)
         (void)buf_append_str(why, fault);
     return !fault;

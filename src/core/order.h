@@ -19,6 +19,9 @@ enum order_kind {
     ORDER_LEVEL,
     ORDER_MONEY,
     ORDER_CLEAR,
+    ORDER_SNOOP, /* copies of what the session says and is told to the session to, on: until off;
+                    off without a session: of nobody any more */
+    ORDER_SHUT,  /* without a session. on: nobody signs in, until off */
 };
 
 struct order {

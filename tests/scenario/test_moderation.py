@@ -250,3 +250,96 @@ def test_a_shutdown_counts_down(new_server, connect):
     assert said(player) == "The server goes down in 1 second."
     assert b"BYE_ADMIN" in player.closing()[-1]
     assert server.wait_exit() == 0
+
+
+def test_the_last_half_minute_lets_nobody_in(new_server, connect):
+    server = new_server()
+    operator = Operator(server)
+    inside, shut = connect(server).log_in(fresh_name()), {"command": "ERROR",
+                                                          "message": "Server is going down. Please come back later."}
+    operator.say("/shutdown 31")
+    connect(server).log_in(fresh_name()).close()
+    operator.say("/shutdown 30")
+    late = connect(server)
+    assert late.get("NAME", name="late", password="pw") == shut
+    assert late.get("NAME", name="late")["authenticated"] is False, "a name alone claims nothing"
+    assert late.get("AUTHENTICATE", password="pw") == shut
+    assert server.http_status("/readyz") == 503 and inside.get("PLAYER_INFO")["command"] == "RELAYED_MESSAGE"
+    operator.say("/shutdown 3600")
+    assert late.get("AUTHENTICATE", password="pw")["command"] == "AUTH_OK", "more time again"
+    operator.say("/shutdown 5")
+    operator.say("/shutdown stop")
+    connect(server).log_in(fresh_name())
+    assert server.http_status("/readyz") == 200
+
+
+def test_an_account_is_muted_wherever_it_signs_in(staff, join_server, connect, server):
+    """What /mute allchars does is kept with the account; without the word it ends with the session."""
+    master, other, player = staff(2), join_server(), join_server()
+
+    def after(command):
+        assert say(master, command) in ("Muted.", "Muted in every game.", "Not muted any more.")
+        again = connect().log_in(player.name)
+        answer = again.get("RELAY_MESSAGE", targetId=other.id, message="hi")["command"]
+        if answer == "RELAY_OK":
+            other.line()
+        again.close()
+        return answer
+    assert after(f"/mute {player.name}") == "RELAY_OK"
+    player.close()
+    assert after(f"/mute {player.name} allchars") == "ERROR", "who is away"
+    assert after(f"/mute {player.name} remove") == "RELAY_OK"
+
+
+def snooped(player):
+    answer = player.line()
+    assert b'"senderName":"Server"' in answer
+    return re.search(rb'"message":"(.*)"', answer).group(1).decode()
+
+
+def test_snooping(new_server, connect):
+    server = new_server(staff__snoop=True, log__level="info")
+    operator = Operator(server)
+    operator.account("boss", PASSWORD, "--admin")
+    boss, (ann, bob) = connect(server).log_in("boss", PASSWORD), [connect(server).log_in(n) for n in ("ann", "bob")]
+
+    def talk(a, b, text):
+        assert a.get("RELAY_MESSAGE", targetId=b.id, message=text)["command"] == "RELAY_OK"
+        assert text.encode() in b.line()
+    assert operator.say("/snoop ann") == "You are not in the player's game."
+    assert say(boss, "/snoop boss") == "Not on yourself."
+    assert say(boss, "/snoop ann") == "You get copies until you say remove."
+    recorded = operator.run("audit", "list", "--type", "GMCommand").stdout
+    assert "/snoop ann" in recorded and "#1" in recorded, "what was said, and by whom"
+    talk(ann, bob, "one")
+    talk(bob, ann, "two")
+    assert [snooped(boss), snooped(boss)] == ["[Snoop] ann > bob: one", "[Snoop] bob > ann: two"]
+    talk(ann, boss, "three")
+    boss.nothing_else()
+    assert say(boss, "/snoop ann remove") == "No copies any more."
+    talk(ann, bob, "four")
+    assert say(boss, "/snoop ann") == "You get copies until you say remove."
+    operator.account("deputy", PASSWORD, "--admin")
+    operator.ask("account", "set", "boss", "--level", "2")
+    talk(ann, bob, "five")
+    boss.nothing_else()
+    operator.ask("account", "set", "boss", "--level", "3")
+    talk(ann, bob, "six")
+    boss.nothing_else()
+
+
+def test_snooping_is_off_unless_it_is_switched_on(staff, join_server):
+    assert say(staff(3), f"/snoop {join_server().name}") == "No such command (snoop)"
+
+
+def test_switching_snooping_off_ends_it(new_server, connect):
+    server = new_server(config="[staff]\nsnoop = true\n")
+    operator = Operator(server)
+    operator.account("boss", PASSWORD, "--admin")
+    boss, ann = connect(server).log_in("boss", PASSWORD), connect(server).log_in("ann")
+    assert say(boss, "/snoop ann") == "You get copies until you say remove."
+    (server.folder / "slipgate.ini").write_text("[staff]\nsnoop = false\n")
+    assert operator.run("reload").returncode == 0
+    assert ann.get("RELAY_MESSAGE", targetId=ann.id, message="alone")["message"] == "alone"
+    boss.nothing_else()
+    assert say(boss, "/snoop ann") == "No such command (snoop)"

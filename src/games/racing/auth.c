@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #define BUSY          "Server is busy. Please try again."
+#define GOING_DOWN    "Server is going down. Please come back later."
 #define ELSEWHERE     "This player is already signed in."
 #define NAME_REQUIRED "Name is required."
 #define OFFER_MAX     8u
@@ -138,6 +139,8 @@ void auth_name(struct racing *g, struct now now, struct session *s, const struct
         name_only(g, s, name);
     } else if (g->draining && !PLANTED(DRAIN_LETS_IN)) {
         reply_error(g, s, BUSY);
+    } else if (g->shut) {
+        reply_error(g, s, GOING_DOWN);
     } else {
         s->offer = read_offer(v);
         start(g, now, s, name, password, &x, WAIT_NAME);
@@ -165,8 +168,8 @@ void auth_authenticate(struct racing *g, struct now now, struct session *s,
         reply_error(g, s, "Password is too long. The limit is 72 bytes.");
     else if (rc || password.n == 0)
         reply_message(g, s, "AUTH_FAILED", "Invalid password.");
-    else if (g->draining)
-        reply_error(g, s, BUSY);
+    else if (g->draining || g->shut)
+        reply_error(g, s, g->draining ? BUSY : GOING_DOWN);
     else {
         s->offer = read_offer(v);
         read_extras(v, &x);

@@ -169,6 +169,9 @@ static void do_relay(struct racing *g, struct now now, struct session *s, const 
     }
     host_count(g->host, M_RELAYED_MESSAGES, 1);
     reply_relayed(g, to, s, text);
+    orders_overheard(g, s, s, to, text);
+    if (to != s)
+        orders_overheard(g, to, s, to, text);
     reply_relay_ok(g, s, target);
 }
 

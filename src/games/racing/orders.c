@@ -5,7 +5,8 @@
 #include "games/racing/replies.h"
 #include "games/racing/sessions.h"
 
-#define TEXT_MAX 256u /* bytes that a player who is kicked reads */
+#define TEXT_MAX 256u    /* bytes that a player who is kicked reads */
+#define COPY_MAX 131072u /* of one message that is overheard */
 
 static bool is_there(const struct session *s)
 {
@@ -37,26 +38,87 @@ static void tell_all(struct racing *g, struct span text)
             reply_from_server(g, s, text);
 }
 
+static void snoop_none(struct racing *g)
+{
+    struct session *s;
+    for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)
+        s->snoop = (struct snoop){0};
+}
+
+static int snoop(struct racing *g, struct session *s, const struct order *o)
+{
+    const struct session *to = session_by_id(g, o->to);
+    if (!o->on) {
+        s->snoop = (struct snoop){0};
+        return 0;
+    }
+    if (!is_there(to) || !to->authenticated)
+        return E_NOENT;
+    s->snoop = (struct snoop){.account = to->account, .level = to->level};
+    memcpy(s->snoop.id, to->id, sizeof s->snoop.id);
+    return 0;
+}
+
+void orders_overheard(struct racing *g, struct session *of, const struct session *from,
+                      const struct session *to, struct span text)
+{
+    struct buf copy;
+    struct session *by = of->snoop.id[0] ? session_by_id(g, span_of(of->snoop.id, ID_LEN)) : NULL;
+    if (!is_there(by) || !by->authenticated || by->account != of->snoop.account ||
+        by->level < of->snoop.level) {
+        of->snoop = (struct snoop){0}; /* gone, or no longer who he was */
+        return;
+    }
+    if (by == from || by == to)
+        return; /* he has it */
+    buf_init(&copy, COPY_MAX);
+    (void)buf_append_str(&copy, "[Snoop] ");
+    (void)buf_append_span(&copy, session_name(from));
+    (void)buf_append_str(&copy, " > ");
+    (void)buf_append_span(&copy, session_name(to));
+    (void)buf_append_str(&copy, ": ");
+    (void)buf_append_span(&copy, text);
+    if (!copy.failed)
+        reply_from_server(g, by, buf_span(&copy));
+    buf_fini(&copy);
+}
+
+/* What needs no session. */
+static bool to_everybody(struct racing *g, const struct order *o)
+{
+    if (o->session.n)
+        return false;
+    if (o->kind == ORDER_TELL)
+        tell_all(g, o->text);
+    else if (o->kind == ORDER_SHUT)
+        g->shut = o->on;
+    else if (o->kind == ORDER_SNOOP && !o->on)
+        snoop_none(g);
+    else
+        return false;
+    return true;
+}
+
 int orders_do(struct racing *g, const struct order *o)
 {
     struct session *s = session_by_id(g, o->session);
-    if (o->kind == ORDER_TELL && o->session.n == 0) {
-        tell_all(g, o->text);
+    if (to_everybody(g, o))
         return 0;
-    }
     if (!is_there(s))
         return E_NOENT;
     switch (o->kind) {
     case ORDER_KICK: kick(g, s, o->text); return 0;
     case ORDER_TELL: reply_from_server(g, s, o->text); return 0;
     case ORDER_MUTE: s->silenced = o->on; return 0;
+    case ORDER_SNOOP: return snoop(g, s, o);
     case ORDER_JUMP:
     case ORDER_SPEED:
     case ORDER_HEAL:
     case ORDER_GIVE:
     case ORDER_LEVEL:
     case ORDER_MONEY:
-    case ORDER_CLEAR: break;
+    case ORDER_CLEAR:
+    case ORDER_SHUT: break;
     }
     return E_SUPPORT;
 }

@@ -13,6 +13,9 @@ void orders_rooms(const struct racing *, room_fn fn, void *ctx);
 /* A relay to oneself whose text begins with '/': sent to the staff, and lines wait for the answer.
  * False: nobody takes commands, so it is a relay like any other. */
 MUST_USE bool orders_command(struct racing *, struct session *, struct span text);
+/* A relayed text that the session `of` said or is told: its copy to whoever snoops on it. */
+void orders_overheard(struct racing *, struct session *of, const struct session *from,
+                      const struct session *to, struct span text);
 /* The answer to one. */
 void orders_answer(struct racing *, struct now, const struct answer *);
 

@@ -62,6 +62,12 @@ struct offer { /* what a client can do, from its NAME or AUTHENTICATE */
 
 struct host_group;
 
+struct snoop { /* who has copies of what a session says and is told; id empty: nobody */
+    char id[ID_LEN + 1];
+    int64_t account;
+    uint8_t level; /* he had then */
+};
+
 struct session {
     struct ref self;
     struct link_ref link;
@@ -78,6 +84,7 @@ struct session {
     uint8_t level;   /* enum account_level */
     bool muted;
     bool silenced;            /* by staff, for this session; muted is the account's */
+    struct snoop snoop;
     bool resumable;           /* it was given a resume token */
     struct list same_account; /* ring of the sessions signed in as it, without a head */
 
@@ -135,7 +142,7 @@ struct racing {
     struct timerq resumes;
     struct logins *logins;
     struct addr_count room_makers;
-    struct addr_limit strangers, strangers_told; /* told: whose flood was audited lately */
+    struct addr_limit strangers, strangers_told;    /* told: whose flood was audited lately */
     struct exempt exempt;                           /* from strangers and the login delay */
     struct bucket group_trials, scan_trials, scans; /* work spent on finding unknown senders */
     struct bucket inflations;                       /* and on what they packed */
@@ -146,6 +153,7 @@ struct racing {
     bool opened;        /* it opened under the keys of the session it names */
     struct seal_ref plain_seal;
     bool draining;
+    bool shut; /* by staff: nobody signs in */
     nsec drain_deadline;
     nsec next_sweep;
 };
