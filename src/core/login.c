@@ -353,6 +353,32 @@ static void on_cancelled(struct logins *l, struct login *g, const struct answer 
     login_drop(l, g);
 }
 
+void logins_overtake(struct logins *l, int64_t account)
+{
+    struct login *g;
+    for (uint32_t at = 0; (g = slots_next(&l->all, &at, NULL));) {
+        if (g->account.id == account)
+            g->overtaken = true;
+        if (g->state == FIND)
+            g->doubtful = g->doubtful && g->doubtful != account ? -1 : account;
+    }
+}
+
+/* Whether it may not go on by what it found. A claim that was granted meanwhile is given back. */
+static bool is_overtaken(struct logins *l, struct login *g, const struct answer *a, struct now now)
+{
+    if (g->state == FIND && g->doubtful && a->rc == 0)
+        g->overtaken |= g->doubtful == -1 || g->doubtful == a->u.account.id;
+    if (g->state == FIND)
+        g->doubtful = 0;
+    if (!g->overtaken || g->state == CANCELLED)
+        return false;
+    if (g->state == CLAIM)
+        login_claimed(l, g, now, a->rc);
+    mem_wipe(g->token, sizeof g->token);
+    return true;
+}
+
 bool login_answer(struct logins *l, struct now now, const struct answer *a,
                   struct login_result *ret)
 {
@@ -364,6 +390,8 @@ bool login_answer(struct logins *l, struct now now, const struct answer *a,
     }
     if (!g || g->state == DELAY || g->state == DECIDED || g->asked != a->kind)
         return false; /* somebody else's, under a number that happens to be ours */
+    if (is_overtaken(l, g, a, now))
+        return login_finish(l, g, LOGIN_BUSY, now, ret);
     switch (g->state) {
     case FIND: return on_found(l, g, a, now, ret);
     case VERIFY: return on_verified(l, g, a, now, ret);

@@ -128,6 +128,9 @@ bool login_due(struct logins *, struct now, struct login_result *ret);
 nsec login_deadline(const struct logins *);
 uint32_t logins_live(const struct logins *);
 
+/* The account was banned, suspended, signed out or changed: logins of it that are under way, and
+ * may have found it as it was before, end as busy. */
+void logins_overtake(struct logins *, int64_t account);
 /* The session a result led to is over, or there was none in the end: gives the claim back with the
  * last session of the account, and audits the logout. peer may be NULL: nothing is audited. */
 void logins_signed_out(struct logins *, struct now, int64_t account, const struct addr *peer);

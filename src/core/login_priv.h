@@ -42,8 +42,10 @@ struct login {
     enum ask_kind asked;
     enum login_outcome outcome; /* DECIDED; from CLAIM on what it will be */
     bool retried, resuming, want_resume, created, rehash;
-    bool counted;  /* in at_work */
-    bool claiming; /* in claims */
+    bool counted;     /* in at_work */
+    bool claiming;    /* in claims */
+    bool overtaken;   /* the account changed meanwhile: what was found is not so any more */
+    int64_t doubtful; /* FIND: the account that did; -1: several */
     struct addr peer;
     uint64_t owner;
     uint8_t name_n, otp_n;

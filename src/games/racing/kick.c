@@ -29,8 +29,10 @@ void kick_banned(struct racing *g, const struct ban *b)
 {
     struct session *s;
     struct span game = span_of(g->host->game, strlen(g->host->game));
-    if (b->kind == BAN_ACCOUNT)
+    if (b->kind == BAN_ACCOUNT) {
+        logins_overtake(g->logins, b->account);
         logins_drop_tokens(g->logins, b->account);
+    }
     for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)
         if (ban_covers(b, s->authenticated ? s->account : 0, &s->peer, game))
             kick(g, s, "You are banned from this server");
@@ -59,6 +61,10 @@ void kick_account(struct racing *g, const struct notice *n)
     const char *text = account_texts[n->u.account.change];
     struct span game = n->u.account.game, mine = span_of(g->host->game, strlen(g->host->game));
     struct session *s;
+    if (n->u.account.change != ACCOUNT_SIGNED_IN)
+        logins_overtake(g->logins, n->u.account.id);
+    if (n->u.account.change == ACCOUNT_SUSPENDED || n->u.account.change == ACCOUNT_SIGNED_OUT)
+        logins_drop_tokens(g->logins, n->u.account.id); /* those made meanwhile, too */
     if (n->u.account.change == ACCOUNT_STANDING)
         stand(g, n);
     if (!text || (game.n && !span_eq(game, mine)))
