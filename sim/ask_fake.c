@@ -53,7 +53,8 @@ const struct ask_fake_account *ask_fake_find(const struct ask_fake *f, struct sp
 
 static struct ask_fake_account *by_id(struct ask_fake *f, int64_t id)
 {
-    return id >= 1 && id <= f->accounts_n ? &f->accounts[id - 1] : NULL;
+    return id >= 1 && id <= f->accounts_n && f->accounts[id - 1].account.id ? &f->accounts[id - 1]
+                                                                            : NULL;
 }
 
 static struct ask_fake_account *add(struct ask_fake *f, struct span name,
@@ -259,7 +260,8 @@ static int do_find(struct ask_fake *f, const struct ask_pending *p, struct answe
     return a ? 0 : E_NOENT;
 }
 
-static int do_ask(struct ask_fake *f, const struct ask_pending *p, struct answer *ret)
+static int do_ask(struct ask_fake *f, struct now now, const struct ask_pending *p,
+                  struct answer *ret)
 {
     switch (p->ask.kind) {
     case ASK_ACCOUNT_FIND: return do_find(f, p, ret);
@@ -270,7 +272,7 @@ static int do_ask(struct ask_fake *f, const struct ask_pending *p, struct answer
         ret->u.password = record_of(span_of(p->password, p->password_n), MADE);
         return 0;
     case ASK_HASH_VERIFY: return do_verify(p, ret);
-    case ASK_QUERY: return ask_fake_query(f, p, ret);
+    case ASK_QUERY: return ask_fake_query(f, now, p, ret);
     case ASK_HASH_OTP: return do_otp(f, p, ret);
     case ASK_CLAIM: return do_claim(f, p);
     case ASK_RELEASE: f->releases++; return 0;
@@ -284,14 +286,13 @@ static int do_ask(struct ask_fake *f, const struct ask_pending *p, struct answer
 
 void ask_fake_take(struct ask_fake *f, struct now now, uint32_t i, struct answer *ret)
 {
-    (void)now;
     CHECK(i < f->pending_n);
     struct ask_pending *p = &f->pending[i];
     bool to_hash = ask_destination(p->ask.kind) == ASK_TO_HASH;
     struct answer done = {.req = p->req, .kind = p->ask.kind};
     *ret = done;
     if (p->fault == ASK_FINE || p->fault == ASK_LOST)
-        done.rc = do_ask(f, p, &done);
+        done.rc = do_ask(f, now, p, &done);
     if (p->fault == ASK_FINE)
         *ret = done;
     else

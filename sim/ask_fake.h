@@ -41,6 +41,15 @@ struct ask_fake_table {
     uint32_t n;
 };
 
+/* A row of the audit, its texts in the order of AUDIT_APPEND: game to details, prev, hash. */
+struct ask_fake_audit {
+    int64_t seq, at_ms;
+    uint16_t type, subtype;
+    struct span texts[8];
+};
+
+struct ask_fake_desks;
+
 struct ask_pending { /* a copy of everything in the ask */
     struct ask ask;
     uint64_t req;
@@ -67,11 +76,13 @@ struct ask_fake {
     uint64_t asked[ASK_FAKE_KINDS];
     uint64_t cancelled; /* of those that were pending */
 
-    /* Queries (ask_fake_query.c): those of a login are answered, others with E_SUPPORT. */
+    /* Queries (ask_fake_query.c): those of a login are answered, others with E_SUPPORT; with desks,
+     * those of the desks too (ask_fake_desks.c). */
+    struct ask_fake_desks *desks;
     struct ask_fake_table known, tokens, recovery;
     uint64_t queried[QUERY_N];
     struct buf rows; /* of the last answer */
-    uint8_t space[2048];
+    uint8_t space[65536];
     int64_t otp_right; /* the time step the right code, "123456", is of */
     int claim;         /* what claims are answered with: 0 or E_EXISTS */
     uint64_t claims, releases;
@@ -95,7 +106,15 @@ struct ask_fake_account *ask_fake_account(struct ask_fake *, const char *name, c
                                           uint32_t password_min, bool legacy);
 /* Copies the parameters into p; does the query. For ask_fake.c. */
 void ask_fake_query_copy(struct ask_fake *, struct ask_pending *p);
-int ask_fake_query(struct ask_fake *, const struct ask_pending *p, struct answer *ret);
+int ask_fake_query(struct ask_fake *, struct now, const struct ask_pending *p, struct answer *ret);
+int ask_fake_desks_query(struct ask_fake *, struct now, enum query, const struct value *,
+                         struct answer *ret);
+/* Tables for the desks' queries: the caller's, who sets them. */
+struct ask_fake_desks *ask_fake_desks_create(void);
+void ask_fake_desks_destroy(struct ask_fake_desks *); /* NULL is fine */
+bool ask_fake_ban(const struct ask_fake *, int64_t id);
+/* The ith by number from 0, or NULL. */
+const struct ask_fake_audit *ask_fake_audit(const struct ask_fake *, uint32_t i);
 const struct ask_fake_account *ask_fake_find(const struct ask_fake *, struct span name, bool fold);
 
 #endif

@@ -144,9 +144,10 @@ static int run(struct ask_fake *f, enum query q, const struct value *v, struct a
     }
 }
 
-int ask_fake_query(struct ask_fake *f, const struct ask_pending *p, struct answer *ret)
+int ask_fake_query(struct ask_fake *f, struct now now, const struct ask_pending *p,
+                   struct answer *ret)
 {
-    struct value v[QUERY_VALUES];
+    struct value v[QUERY_VALUES] = {0};
     size_t used = 0;
     for (size_t i = 0; i < p->ask.u.query.n; i++) {
         v[i] = p->v[i];
@@ -156,5 +157,9 @@ int ask_fake_query(struct ask_fake *f, const struct ask_pending *p, struct answe
         used += v[i].u.text.n;
     }
     ret->u.rows = SPAN_NULL;
-    return run(f, (enum query)p->ask.u.query.query, v, ret);
+    enum query q = (enum query)p->ask.u.query.query;
+    if (f->desks && q == QUERY_ACCOUNT_LOCK)
+        return ask_fake_desks_query(f, now, q, v, ret);
+    int rc = run(f, q, v, ret);
+    return rc == E_SUPPORT ? ask_fake_desks_query(f, now, q, v, ret) : rc;
 }

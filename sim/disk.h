@@ -16,6 +16,7 @@
 #define SLIPGATE_SIM_DISK_H
 
 #include "core/ask.h"
+#include "core/audit.h"
 #include "sim/ask_fake.h"
 #include "sim/sim.h"
 
@@ -77,6 +78,7 @@ struct sim_disk {
     char vfs_name[24];
     struct disk_file files[DISK_FILES_MAX];
     struct disk_shm shm;
+    struct disk_bytes spool; /* the audit log's: on the medium for certain */
 
     enum disk_trouble trouble;
     unsigned trouble_in; /* calls until it begins */
@@ -123,6 +125,11 @@ struct disk_image *disk_image_create(struct sim_disk *);
 void disk_image_destroy(struct disk_image *);
 /* 0, E_NOENT, or E_FORMAT after a finding. */
 MUST_USE int disk_image_account(struct disk_image *, struct span name, struct account *ret);
+bool disk_image_ban(struct disk_image *, int64_t id);
+/* The ith audit record by number; its texts (game to details, prev, hash) until the next call.
+ * Asked for from 0 up, one after the other. */
+bool disk_image_audit(struct disk_image *, uint32_t i, struct audit_record *ret,
+                      struct span texts[8]);
 uint64_t disk_image_accounts(struct disk_image *);
 void disk_image_verify(struct disk_image *); /* reads all of it: a finding when it is damaged */
 /* The image as a file of its own for the VFS. */

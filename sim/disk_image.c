@@ -13,7 +13,11 @@
 #define LOG_MAGIC    0x377f0682u /* with big-endian checksums one more */
 #define LOG_FORMAT   3007000u
 #define FIND         "SELECT id, name, password, password_min FROM account WHERE name = ?1"
-#define COUNT        "SELECT count(*) FROM account"
+#define BAN          "SELECT 1 FROM ban WHERE id = ?1"
+#define AUDIT                                                                               \
+    "SELECT seq, time_ms, type, subtype, game, account, player, address, target, details, " \
+    "prev, hash FROM audit_record ORDER BY seq"
+#define COUNT "SELECT count(*) FROM account"
 
 struct disk_image {
     struct sim_disk *disk;
@@ -28,7 +32,7 @@ struct disk_image {
     uint32_t sum[2];
 
     sqlite3 *db;
-    sqlite3_stmt *find, *count;
+    sqlite3_stmt *find, *count, *ban, *audit;
 };
 
 static uint32_t get32(const uint8_t *p)
@@ -187,6 +191,8 @@ void disk_image_destroy(struct disk_image *m)
 {
     (void)sqlite3_finalize(m->find);
     (void)sqlite3_finalize(m->count);
+    (void)sqlite3_finalize(m->ban);
+    (void)sqlite3_finalize(m->audit);
     CHECK(sqlite3_close(m->db) == SQLITE_OK);
     disk_bytes_free(&m->pages);
     alloc_own_free(m);
@@ -255,6 +261,46 @@ uint64_t disk_image_accounts(struct disk_image *m)
         (void)damaged(m, "count");
     (void)sqlite3_reset(m->count);
     return n;
+}
+
+bool disk_image_ban(struct disk_image *m, int64_t id)
+{
+    if (prepare(m, BAN, &m->ban))
+        return false;
+    (void)sqlite3_bind_int64(m->ban, 1, id);
+    int code = sqlite3_step(m->ban);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        (void)damaged(m, "ban");
+    (void)sqlite3_reset(m->ban);
+    return code == SQLITE_ROW;
+}
+
+bool disk_image_audit(struct disk_image *m, uint32_t i, struct audit_record *ret,
+                      struct span texts[8])
+{
+    if (i == 0) {
+        (void)sqlite3_finalize(m->audit);
+        m->audit = NULL;
+        if (prepare(m, AUDIT, &m->audit))
+            return false;
+    }
+    int code = m->audit ? sqlite3_step(m->audit) : SQLITE_DONE;
+    if (code != SQLITE_ROW) {
+        if (code != SQLITE_DONE)
+            (void)damaged(m, "audit");
+        (void)sqlite3_finalize(m->audit);
+        m->audit = NULL;
+        return false;
+    }
+    *ret = (struct audit_record){.seq = (uint64_t)sqlite3_column_int64(m->audit, 0),
+                                 .at_ms = sqlite3_column_int64(m->audit, 1)};
+    ret->type = (uint16_t)sqlite3_column_int(m->audit, 2);
+    ret->subtype = (uint16_t)sqlite3_column_int(m->audit, 3);
+    for (int k = 0; k < 8; k++) {
+        const unsigned char *p = sqlite3_column_text(m->audit, 4 + k);
+        texts[k] = span_of(p, (size_t)sqlite3_column_bytes(m->audit, 4 + k));
+    }
+    return true;
 }
 
 void disk_image_verify(struct disk_image *m)

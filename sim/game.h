@@ -10,6 +10,9 @@ struct sim_game {
     const char *name;
     const struct service_ops *ops;
     struct sim_tap tap; /* its oracle */
+    bool desks;         /* its process has what sim/desks.h tells */
+    /* Whatever it wants otherwise in its plan; NULL: nothing. without: as for sim_plan_make. */
+    void (*plan)(struct sim_plan *, struct rng *, uint32_t without);
 
     /* The configuration of a process that starts or reloads (plan says which faults there will be):
      * "key=value" texts with room for 96 bytes each; returns how many. */
@@ -29,6 +32,11 @@ struct sim_game {
     bool (*operator_notice)(struct sim *, struct notice *);
 };
 
-extern const struct sim_game sim_racing;
+extern const struct sim_game sim_racing, sim_accounts;
+/* Which of them a seed is a world of: every fourth is one of accounts. */
+static inline const struct sim_game *sim_game_of(uint64_t seed)
+{
+    return seed % 4 ? &sim_racing : &sim_accounts;
+}
 
 #endif

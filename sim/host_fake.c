@@ -492,7 +492,7 @@ static void free_fake(struct fake *f)
     egress_destroy(f->host.egress);
     (void)quiet();
     own_end(f);
-    if (f->hooks && f->blocks != 0)
+    if (f->hooks && !f->shares_memory && f->blocks != 0)
         f->hooks->broken(f->hooks_ctx, "memory is left when the process has ended", SPAN_NULL);
     fake_forget_dgrams(f);
     config_destroy(f->config);
@@ -522,6 +522,7 @@ struct fake *fake_create(const struct fake_cfg *cfg, int *rc_ret)
     f->hooks_ctx = cfg->hooks_ctx;
     memcpy(f->ask, cfg->ask, sizeof f->ask);
     f->check_every = cfg->check_every;
+    f->shares_memory = cfg->shares_memory;
     f->deadline = f->now.mono; /* on_time once after creation */
     f->log = (struct log){cfg->hooks ? LOG_ERROR : LOG_DEBUG, fake_log_emit};
     f->sink.send = sink_send;

@@ -92,6 +92,7 @@ struct fake {
     uint32_t asks_open;             /* at the ports */
     const struct fake_hooks *hooks;
     void *hooks_ctx;
+    bool shares_memory;
     uint32_t check_every, calls;
     long blocks, bytes, blocks_mark, bytes_mark; /* live memory of the service and its egress */
 
@@ -126,7 +127,8 @@ struct fake_cfg {
     struct ban_desk *bans;
     struct login_guard *guard; /* as struct host has them */
     const uint8_t *secrets;
-    bool presence; /* the fake's own asks answer claims; with ports, a port does */
+    bool presence;      /* the fake's own asks answer claims; with ports, a port does */
+    bool shares_memory; /* some of the service's is freed by others: it is not held against it */
     struct now now;
     uint32_t check_every; /* calls of the service between two of its check; 0: after every one */
 };

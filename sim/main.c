@@ -109,7 +109,7 @@ static void run_one(const struct options *o, uint64_t seed, struct sim_result *r
 {
     struct sim_watcher w = {print_event, NULL};
     struct buf plan;
-    const struct sim_world world = {&sim_racing, seed, o->without};
+    const struct sim_world world = {sim_game_of(seed), seed, o->without};
     buf_init(&plan, 4096);
     if (o->twice)
         sim_run_twice(&world, r);

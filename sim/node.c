@@ -73,6 +73,9 @@ static void try_later(struct sim *s)
     struct sim_node *n = s->node;
     if (n->store)
         sim_store_close(n->store);
+    if (n->desks)
+        sim_desks_destroy(n->desks);
+    n->desks = NULL;
     n->store = NULL;
     sim_after(s, &n->start, RETRY);
 }
@@ -94,6 +97,8 @@ static struct fake *make_fake(struct sim *s, int *rc)
         .now = s->now,
         .check_every = s->plan->check_every,
     };
+    if (n->desks)
+        sim_desks_fill(n->desks, &cfg);
     return fake_create(&cfg, rc);
 }
 
@@ -107,6 +112,8 @@ static void start(struct sim *s, struct sim_timer *t)
         try_later(s);
         return;
     }
+    if (s->game->desks)
+        (void)sim_desks_open(s, n->store, &n->desks);
     n->f = make_fake(s, &rc);
     if (!n->f) {
         if (rc == E_CONFIG || rc == E_RANGE || rc == E_NOENT || rc == E_FORMAT)
@@ -115,6 +122,8 @@ static void start(struct sim *s, struct sim_timer *t)
         return;
     }
     find_listeners(n);
+    if (n->desks)
+        sim_desks_config(n->desks, n->f->config);
     sim_event(s, true, "start", 0, SPAN_NULL);
     TAP(s, started, s, n->f->config);
     fake_advance(enter(s), 0);
@@ -151,12 +160,17 @@ static void stop(struct sim *s)
 {
     struct sim_node *n = s->node;
     fake_close_all(enter(s));
+    if (n->desks)
+        sim_desks_close(n->desks);
     sim_store_close(n->store);
     if (n->f->asks_open)
         sim_find(s, "handles", "%u asks without an answer when the store was closed",
                  n->f->asks_open);
     fake_destroy(n->f);
     n->f = NULL;
+    if (n->desks)
+        sim_desks_destroy(n->desks);
+    n->desks = NULL;
     sim_event(s, true, "stop", 0, SPAN_NULL);
     TAP(s, stopped, s, false);
     forget_process(s);
@@ -170,11 +184,16 @@ void node_crash(struct sim *s, bool power)
     if (!n->f)
         return;
     sim_event(s, true, power ? "power" : "crash", 0, SPAN_NULL);
+    if (n->desks)
+        sim_desks_die(n->desks);
     sim_store_crash(n->store, power);
     fake_crash(n->f);
     n->f = NULL;
     net_server_died(s, power ? DARK_NOTICED : DEAD_NOTICED);
     TAP(s, stopped, s, true);
+    if (n->desks)
+        sim_desks_bury(n->desks);
+    n->desks = NULL;
     forget_process(s);
     sim_after(s, &n->start, sim_between(s, CHANCE_NODE, 10, 5000) * NSEC_PER_MS);
 }
@@ -216,6 +235,8 @@ void node_reload(struct sim *s)
     int rc = fake_configure(enter(s), settings);
     if (rc)
         sim_find(s, "settings", "the configuration is refused: %s", err_text(rc));
+    else if (s->node->desks)
+        sim_desks_config(s->node->desks, s->node->f->config);
     leave(s);
 }
 
@@ -466,7 +487,7 @@ void sim_node_compare(struct sim *s)
 {
     const struct sim_node *n = s->node;
     long blocks = n->f->blocks - n->blocks, bytes = n->f->bytes - n->bytes;
-    if (blocks > KEPT_BLOCKS || bytes > KEPT_BYTES)
+    if (!n->desks && (blocks > KEPT_BLOCKS || bytes > KEPT_BYTES))
         sim_find(s, "memory", "%ld blocks and %ld bytes more than when the process had started",
                  blocks, bytes);
     uint32_t seals = egress_stats(n->f->host.egress)->seals;

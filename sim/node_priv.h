@@ -6,6 +6,7 @@
 #ifndef SLIPGATE_SIM_NODE_PRIV_H
 #define SLIPGATE_SIM_NODE_PRIV_H
 
+#include "sim/desks.h"
 #include "sim/host_fake.h"
 #include "sim/node.h"
 
@@ -22,6 +23,7 @@ struct sim_node {
     struct sim *sim;
     struct fake *f; /* NULL: no process */
     struct sim_store *store;
+    struct sim_desks *desks; /* NULL: the game has none */
     bool draining, leaving, inside;
     uint32_t asks;
     struct sim_timer tick, start, drained, full, batch;

@@ -133,6 +133,8 @@ void sim_run(const struct sim_world *w, const struct sim_watcher *watcher, struc
     struct sim_plan plan;
     sim_init(&s, w->seed);
     sim_plan_make(&plan, &s.chance[CHANCE_PLAN], w->without);
+    if (w->game->plan)
+        w->game->plan(&plan, &s.chance[CHANCE_PLAN], w->without);
     if (plan_text)
         sim_plan_text(&plan, plan_text);
     s.plan = &plan;

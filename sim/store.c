@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "sim/alloc_fault.h"
+#include "wire/text.h"
 
 #include <stdio.h>
 
@@ -22,6 +23,7 @@ struct sim_disk *sim_disk_create(struct sim *sim, bool model)
     d->ledger = ledger_create();
     if (model) {
         d->model = alloc_own(sizeof *d->model);
+        d->model->desks = ask_fake_desks_create();
         return d;
     }
     d->image = disk_image_create(d);
@@ -37,7 +39,9 @@ void sim_disk_destroy(struct sim_disk *d)
     if (!d)
         return;
     ledger_destroy(d->ledger);
+    disk_bytes_free(&d->spool);
     if (d->model) {
+        ask_fake_desks_destroy(d->model->desks);
         alloc_own_free(d->model);
     } else {
         disk_image_destroy(d->image);
@@ -69,6 +73,63 @@ uint64_t sim_disk_accounts(struct sim_disk *d)
     uint64_t n = d->model ? d->model->accounts_n : disk_image_accounts(d->image);
     (void)alloc_fault_suspend(before);
     return n;
+}
+
+bool sim_disk_ban(struct sim_disk *d, int64_t id)
+{
+    bool before = alloc_fault_suspend(true);
+    bool there = d->model ? ask_fake_ban(d->model, id) : disk_image_ban(d->image, id);
+    (void)alloc_fault_suspend(before);
+    return there;
+}
+
+static struct span keep(struct audit_room *room, size_t *used, struct span s)
+{
+    struct span kept = span_of(room->bytes + *used, s.n);
+    CHECK(*used + s.n <= sizeof room->bytes);
+    if (s.n)
+        memcpy(room->bytes + *used, s.p, s.n);
+    *used += s.n;
+    return kept;
+}
+
+static bool model_audit(struct sim_disk *d, uint32_t i, struct audit_record *ret,
+                        struct span texts[8])
+{
+    const struct ask_fake_audit *a = ask_fake_audit(d->model, i);
+    if (!a)
+        return false;
+    *ret = (struct audit_record){.seq = (uint64_t)a->seq, .at_ms = a->at_ms};
+    ret->type = a->type;
+    ret->subtype = a->subtype;
+    memcpy(texts, a->texts, sizeof a->texts);
+    return true;
+}
+
+bool sim_disk_audit(struct sim_disk *d, uint32_t i, struct audit_record *ret,
+                    struct chain_link *link, struct audit_room *room)
+{
+    struct span texts[8];
+    size_t used = 0;
+    bool before = alloc_fault_suspend(true);
+    bool there =
+        d->model ? model_audit(d, i, ret, texts) : disk_image_audit(d->image, i, ret, texts);
+    if (there) {
+        struct span *fields[] = {&ret->game,    &ret->account, &ret->player,
+                                 &ret->address, &ret->target,  &ret->details};
+        for (size_t k = 0; k < ARRAY_LEN(fields); k++)
+            *fields[k] = keep(room, &used, texts[k]);
+        if (hex_decode(texts[6], link->prev.b, CHAIN_HASH) ||
+            hex_decode(texts[7], link->own.b, CHAIN_HASH))
+            *link = (struct chain_link){0};
+    }
+    (void)alloc_fault_suspend(before);
+    return there;
+}
+
+struct span sim_disk_spool(const struct sim_disk *d)
+{
+    return span_of(d->spool.p, d->spool.n);
 }
 
 /* ---- the model: one ask at a time, in their order ---- */

@@ -8,6 +8,7 @@
 #define SLIPGATE_SIM_STORE_H
 
 #include "core/ask.h"
+#include "core/audit.h"
 #include "sim/sim.h"
 
 struct sim_disk;
@@ -31,6 +32,12 @@ void sim_store_crash(struct sim_store *, bool power);
 /* For oracles: the account as a process that started now would find it. False: there is none. */
 bool sim_disk_account(struct sim_disk *, struct span name, struct account *ret);
 uint64_t sim_disk_accounts(struct sim_disk *);
+/* Whether it would find this ban; the ith record of the audit by number from 0 (false: there is
+ * none), with its texts in room; and what the spool holds. */
+bool sim_disk_ban(struct sim_disk *, int64_t id);
+bool sim_disk_audit(struct sim_disk *, uint32_t i, struct audit_record *ret, struct chain_link *,
+                    struct audit_room *room);
+struct span sim_disk_spool(const struct sim_disk *);
 /* Whether the record was made of this password (of the cheap hash). */
 bool sim_hash_matches(const struct password_record *, struct span password);
 

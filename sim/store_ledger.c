@@ -1,5 +1,6 @@
 #include "base/check.h"
 #include "base/err.h"
+#include "core/query.h"
 #include "sim/alloc_fault.h"
 #include "sim/store_priv.h"
 
@@ -7,6 +8,7 @@ struct entry {
     int64_t id;
     struct password_record record;
     bool unsure; /* the record may have been replaced */
+    bool doomed; /* its deletion was asked for */
     uint8_t name_n;
     char name[ACCOUNT_NAME_MAX];
 };
@@ -39,7 +41,10 @@ static void note_name(struct ledger_ask *to, struct span name)
 void ledger_note(struct ledger_ask *to, const struct ask *ask)
 {
     to->kind = ask->kind;
-    if (ask->kind == ASK_ACCOUNT_FIND) {
+    if (ask->kind == ASK_QUERY && ask->u.query.query == QUERY_ACCOUNT_DELETE) {
+        to->id = ask->u.query.v[0].u.i;
+        to->deletes = true;
+    } else if (ask->kind == ASK_ACCOUNT_FIND) {
         note_name(to, ask->u.find.name);
     } else if (ask->kind == ASK_ACCOUNT_CREATE) {
         note_name(to, ask->u.create.name);
@@ -94,7 +99,7 @@ static void check(struct sim_disk *d, const struct entry *e, bool record)
 {
     struct account a;
     int n = e->name_n;
-    if (sim_found(d->sim))
+    if (sim_found(d->sim) || e->doomed)
         return;
     if (!sim_disk_account(d, name_of(e), &a))
         sim_find(d->sim, "store", "the account %.*s was acknowledged and is not on the disk", n,
@@ -114,6 +119,9 @@ static void created(struct sim_disk *d, const struct ledger_ask *ask, const stru
     if (!span_eq(span_of(got->name, got->name_n), name))
         sim_find(d->sim, "store", "%.*s was asked for and another name was registered", (int)name.n,
                  ask->name);
+    struct entry *was = by_name(d->ledger, name);
+    if (was && was->doomed)
+        *was = d->ledger->entries[--d->ledger->n];
     if (by_name(d->ledger, name) || by_id(d->ledger, got->id))
         sim_find(d->sim, "store", "%.*s or its number %lld was registered twice", (int)name.n,
                  ask->name, (long long)got->id);
@@ -126,7 +134,7 @@ static void created(struct sim_disk *d, const struct ledger_ask *ask, const stru
 static void replaced(struct sim_disk *d, const struct ledger_ask *ask, int rc, bool others)
 {
     struct entry *e = by_id(d->ledger, ask->id);
-    if (!e || rc == E_STALE)
+    if (!e || e->doomed || rc == E_STALE)
         return;
     e->unsure = rc != 0;
     if (rc == 0) {
@@ -139,7 +147,7 @@ static void found(struct sim_disk *d, const struct ledger_ask *ask, const struct
                   bool others)
 {
     struct entry *e = by_name(d->ledger, span_of(ask->name, ask->name_n));
-    if (!e)
+    if (!e || e->doomed)
         return;
     if (a->rc == E_NOENT)
         sim_find(d->sim, "store", "the account %.*s was acknowledged and is not found",
@@ -161,6 +169,13 @@ void ledger_answer(struct sim_disk *d, const struct ledger_ask *ask, const struc
         created(d, ask, a);
     else if (ask->kind == ASK_ACCOUNT_SET_PASSWORD)
         replaced(d, ask, a->rc, others);
+}
+
+void ledger_doom(struct sim_disk *d, const struct ledger_ask *ask)
+{
+    struct entry *e = ask->deletes ? by_id(d->ledger, ask->id) : NULL;
+    if (e)
+        e->doomed = true;
 }
 
 void ledger_unsure(struct sim_disk *d, const struct ledger_ask *ask)

@@ -195,6 +195,7 @@ static struct store_ask *make(struct sim_store *s, const struct ask *ask, struct
                             .kind = ask->kind,
                             .timer.fire = on_held};
     ledger_note(&a->note, ask);
+    ledger_doom(s->disk, &a->note);
     list_push_back(&s->asks, &a->in_store);
     s->asks_n++;
     return a;

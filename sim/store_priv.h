@@ -46,6 +46,7 @@ struct sim_store {
 /* What of an ask the ledger needs. */
 struct ledger_ask {
     enum ask_kind kind;
+    bool deletes; /* the account */
     int64_t id;
     uint8_t name_n;
     char name[ACCOUNT_NAME_MAX];
@@ -72,6 +73,8 @@ void ledger_note(struct ledger_ask *, const struct ask *);
 /* The store's own word, before faults. others: more asks for the same account are with it. */
 void ledger_answer(struct sim_disk *, const struct ledger_ask *, const struct answer *,
                    bool others);
+/* It was asked for: from here on nothing is promised of an account that it deletes. */
+void ledger_doom(struct sim_disk *, const struct ledger_ask *);
 /* It may or may not have been done. */
 void ledger_unsure(struct sim_disk *, const struct ledger_ask *);
 /* All that was acknowledged is there. */

@@ -4,8 +4,20 @@
 #ifndef SLIPGATE_SIM_TAP_H
 #define SLIPGATE_SIM_TAP_H
 
+#include "core/query.h"
 #include "core/service.h"
 #include "sim/sim.h"
+
+/* Of an ask to the store what an oracle may want: the name, or of a query its numbers in order
+ * (nulls left out) and its first text. */
+struct store_note {
+    enum ask_kind kind;
+    enum query query; /* of ASK_QUERY */
+    int64_t ints[6];
+    uint64_t serial; /* in the order of asking, from 1 */
+    size_t ints_n, text_n;
+    char text[80];
+};
 
 struct sim_tap {
     /* A server process begins to serve with this configuration (at the start, after a crash, after
@@ -31,6 +43,11 @@ struct sim_tap {
     void (*answered)(struct sim *, const struct answer *); /* before on_answer */
     void (*notice)(struct sim *, const struct notice *);   /* before on_notice */
     void (*timed)(struct sim *);                           /* before on_time */
+
+    /* Games with desks: what was asked of the store, by the service or a desk, and accepted; and
+     * its answer, before whoever asked gets it. */
+    void (*storing)(struct sim *, const struct store_note *);
+    void (*stored)(struct sim *, const struct store_note *, const struct answer *);
 
     /* A request for memory was made to fail in the call that has just ended: what it did may be
      * less than what it should have done, but never something wrong. */
