@@ -363,7 +363,7 @@ static void shut(struct staff *st, bool on)
 
 bool staff_logins_shut(const struct staff *st)
 {
-    return st->shut;
+    return st && st->shut;
 }
 
 /* When players are told: the seconds that are left. */

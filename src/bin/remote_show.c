@@ -85,7 +85,7 @@ static void print_rows(struct span rows, int indent)
         printf("%*s", indent, "");
         print_buf(&line);
         (void)putchar('\n');
-        buf_fini(&line);
+        buf_fini_secret(&line); /* recovery codes */
     }
 }
 

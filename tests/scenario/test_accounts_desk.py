@@ -1,8 +1,7 @@
 """Accounts made, changed and deleted by operators, with the server running and stopped."""
-import base64
 import hashlib
-import hmac
 import json
+import subprocess
 import time
 
 import pytest
@@ -102,26 +101,98 @@ def test_what_is_held_is_exported_and_then_gone(operator, join_server, connect):
     assert connect().get("NAME", name=player.name, password="somebody new")["command"] == "NAME_OK"
 
 
-def one_time_code(key):
-    """RFC 6238 with what every authenticator app takes for granted."""
-    step = int(time.time()) // 30
-    mac = hmac.new(base64.b32decode(key), step.to_bytes(8, "big"), hashlib.sha1).digest()
-    at = mac[-1] & 15
-    return f"{(int.from_bytes(mac[at:at + 4], 'big') & 0x7fffffff) % 1000000:06}"
+def one_time_code(key, later=0):
+    """What an authenticator app shows, so many steps of 30 s from now."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time() + 30 * later))
+    return subprocess.run(["oathtool", "--totp", "--base32", "--now", now, key], capture_output=True, text=True,
+                          check=True).stdout.strip()
+
+
+WRONG = {"command": "AUTH_FAILED", "message": "Invalid one-time code."}
 
 
 def test_a_second_factor_is_enrolled_used_and_taken_away(operator, connect, unique):
     name, password = unique(), "a long enough phrase"
+
+    def enter(said=password, **extra):
+        return connect().get("NAME", name=name, password=said, **extra)
     operator.account(name, password, "--level", "2")
+    token = enter(resume="")["resumeToken"]
     made = operator.ask("account", "otp-enrol", name)
     assert made["uri"].startswith("otpauth://totp/") and made["key"] in made["uri"]
     assert len(set(made["recovery_codes"])) == 10
     assert operator.ask("account", "show", name)["second_factor"] is True
-    assert connect().get("NAME", name=name, password=password)["command"] != "NAME_OK"
+    assert connect().get("NAME", name=name, resume=token)["message"] == "Invalid resume token.", "made without a code"
+    assert enter() == {"command": "AUTH_FAILED", "message": "A one-time code is required."}
     code = one_time_code(made["key"])
-    assert connect().get("NAME", name=name, password=password, otp=code)["command"] == "NAME_OK"
+    assert enter(otp=f"{(int(code) + 1) % 1000000:06}") == WRONG
+    assert enter("a wrong phrase indeed", otp=code)["command"] == "AUTH_FAILED"
+    assert enter(otp=code)["command"] == "NAME_OK"
+    assert enter(otp=code) == WRONG, "good once"
+    later = one_time_code(made["key"], 1)
+    token = enter(f"{password} {later}", resume="")["resumeToken"]
+    assert enter(f"{password} {later}") == WRONG
     recovery = made["recovery_codes"][3]
-    assert connect().get("NAME", name=name, password=password, otp=recovery)["command"] == "NAME_OK"
-    assert connect().get("NAME", name=name, password=password, otp=recovery)["command"] != "NAME_OK"
+    assert enter(otp=recovery)["command"] == "NAME_OK"
+    assert enter(otp=recovery) == WRONG
+    assert enter(f"{password} {made['recovery_codes'][4].upper()}")["command"] == "NAME_OK"
+    again = operator.ask("account", "otp-enrol", name)
+    assert again["key"] != made["key"]
+    assert enter(otp=made["recovery_codes"][5]) == WRONG, "the old ones went"
+    assert connect().get("NAME", name=name, resume=token)["message"] == "Invalid resume token."
+    token = enter(otp=one_time_code(again["key"]), resume="")["resumeToken"]
     operator.ask("account", "otp-disable", name)
-    assert connect().get("NAME", name=name, password=password)["command"] == "NAME_OK"
+    assert connect().get("NAME", name=name, resume=token)["message"] == "Invalid resume token."
+    assert enter()["command"] == "NAME_OK"
+    assert operator.ask("account", "show", name)["second_factor"] is False
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_staff_without_a_second_factor_where_it_is_required(new_server, connect, running):
+    server = new_server(accounts__staff_second_factor="required")
+    operator, password = Operator(server), "a long enough phrase"
+    operator.account("boss", password, "--admin")
+    assert connect(server).get("NAME", name="boss", password=password) == {
+        "command": "AUTH_FAILED",
+        "message": "This account has to set up a second factor first. Ask the operator of the server."}
+    assert connect(server).get("NAME", name="player", password="pw")["command"] == "NAME_OK", "players need none"
+    if not running:
+        server.stop()
+    shown = operator.run("account", "otp-enrol", "boss").stdout
+    assert "uri: otpauth://totp/" in shown and shown.count("-") >= 30
+    key = next(line.removeprefix("key: ") for line in shown.splitlines() if line.startswith("key: "))
+    if not running:
+        server.restart()
+    assert connect(server).get("NAME", name="boss", password=password, otp=one_time_code(key))["command"] == "NAME_OK"
+
+
+def test_secrets_are_shown_once(operator, unique, server):
+    name = unique()
+    operator.account(name, "a long enough phrase")
+    made = operator.ask("account", "otp-enrol", name)
+    held = operator.run("account", "export", name).stdout + operator.run("account", "show", name).stdout
+    for secret in (made["key"], *made["recovery_codes"]):
+        assert secret not in held and secret not in server.log()
+
+
+def test_an_export_holds_everything(operator, join_server, connect, unique):
+    """Sessions, tokens, addresses, grants, and what others did to the account; no secret, and no staff's address."""
+    player, boss = join_server(), unique()
+    operator.account(boss, "a long enough phrase", "--admin")
+    admin = connect().log_in(boss, "a long enough phrase")
+    made = connect().get("NAME", name=player.name, password="pw", resume="")
+    operator.ask("account", "grant", player.name, "team")
+    answer = admin.get("RELAY_MESSAGE", targetId=admin.id, message=f"/mute {player.name} allchars")
+    assert answer["message"] == "Muted in every game."
+    text = operator.run("account", "export", player.name).stdout
+    held = json.loads(text)
+    assert [t["game"] for t in held["tokens"]] == ["racing"]
+    assert held["tokens"][0]["expires_ms"] > held["tokens"][0]["created_ms"]
+    assert set(held["tokens"][0]) == {"game", "created_ms", "expires_ms"} and held["sessions"] == []
+    assert len(held["addresses"]) == 1 and [g["command"] for g in held["grants"]] == ["team"]
+    about = [r for r in held["audit"] if r["role"] == "target"]
+    assert {"PermissionGranted"} <= {r["subtype"] for r in about} and any("/mute" in r["details"] for r in about)
+    assert all("address" not in r and "player" not in r for r in about)
+    assert any(r["role"] == "actor" and r["address"] == "127.0.0.1" for r in held["audit"]), held["audit"]
+    assert made["resumeToken"] not in text
+    assert hashlib.sha256(made["resumeToken"].encode()).hexdigest() not in text

@@ -259,7 +259,8 @@ static const struct refusal {
     [LOGIN_OTP_WANTED] = {false, M_LOGINS_REFUSED, "A one-time code is required."},
     [LOGIN_OTP_WRONG] = {false, M_LOGINS_WRONG, "Invalid one-time code."},
     [LOGIN_OTP_UNSET] = {false, M_LOGINS_REFUSED,
-                         "This account has to set up a second factor first."},
+                         "This account has to set up a second factor first. Ask the operator of "
+                         "the server."},
     [LOGIN_ELSEWHERE] = {false, M_LOGINS_REFUSED, ELSEWHERE},
     [LOGIN_RESUME_WRONG] = {false, M_LOGINS_WRONG, "Invalid resume token."},
 };
