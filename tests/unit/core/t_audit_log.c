@@ -70,7 +70,7 @@ static void sync_hears_when_it_is_stored(void **state)
     assert_int_equal(w->synced[0], 2);
     assert_true(w->rows[1].there);
     world_close(w);
-    audit_log_add(NULL, w->now, NULL);
+    audit_log_add(NULL, w->now, &(struct audit_record){0});
     audit_log_sync(NULL, w->now, on_sync, w);
     assert_int_equal(w->synced[0], 3);
 }
