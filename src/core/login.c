@@ -364,6 +364,15 @@ void logins_overtake(struct logins *l, int64_t account)
     }
 }
 
+/* Only what comes behind the claim: who has yet to claim takes it back, or is refused. */
+void logins_lost(struct logins *l, int64_t account)
+{
+    struct login *g;
+    for (uint32_t at = 0; (g = slots_next(&l->all, &at, NULL));)
+        if (g->state == TOKEN && g->claiming && g->account.id == account)
+            g->overtaken = true;
+}
+
 /* Whether it may not go on by what it found. A claim that was granted meanwhile is given back. */
 static bool is_overtaken(struct logins *l, struct login *g, const struct answer *a, struct now now)
 {

@@ -131,6 +131,8 @@ uint32_t logins_live(const struct logins *);
 /* The account was banned, suspended, signed out or changed: logins of it that are under way, and
  * may have found it as it was before, end as busy. */
 void logins_overtake(struct logins *, int64_t account);
+/* Presence lost the account's claim to another process: logins that have it end as busy. */
+void logins_lost(struct logins *, int64_t account);
 /* The session a result led to is over, or there was none in the end: gives the claim back with the
  * last session of the account, and audits the logout. peer may be NULL: nothing is audited. */
 void logins_signed_out(struct logins *, struct now, int64_t account, const struct addr *peer);

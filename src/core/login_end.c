@@ -51,7 +51,7 @@ static void tell_audit(struct logins *l, const struct login *g, enum login_outco
 {
     struct span name = span_of(g->name, g->name_n);
     bool unknown = outcome == LOGIN_WRONG && !g->account.id;
-    if (outcome == LOGIN_CREATED)
+    if (g->created) /* also where it does not get in: the account is there */
         login_audit(l, now, AUDIT_SUB_ACCOUNT_CREATE, g->account.id, name, &g->peer,
                     "Registered at first login");
     login_audit(l, now, AUDIT_SUB_ACCOUNT_LOGIN, g->account.id, name, &g->peer,

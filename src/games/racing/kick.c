@@ -69,6 +69,8 @@ void kick_account(struct racing *g, const struct notice *n)
         stand(g, n);
     if (!text || (game.n && !span_eq(game, mine)))
         return;
+    if (n->u.account.change == ACCOUNT_SIGNED_IN)
+        logins_lost(g->logins, n->u.account.id);
     for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)
         if (s->authenticated && s->account == n->u.account.id &&
             !span_eq(span_of(s->id, ID_LEN), n->u.account.except))

@@ -321,6 +321,42 @@ static void a_claim_for_a_link_that_left_is_given_back(void **state)
     assert_int_equal(logins_live(x->s->logins), 0);
 }
 
+/* The claim goes to another process while the token is written: nobody is signed in twice. */
+static void a_claim_that_is_lost_before_the_end(void **state)
+{
+    struct fixture *x = *state;
+    struct login_ref ref;
+    const struct login_request q = {
+        .name = SPAN_LIT("ann"), .password = SPAN_LIT("pw"), .want_resume = true};
+    account(x, "ann", "pw");
+    x->f->asks.delay = NSEC_NEVER;
+    assert_int_equal(start(x, &q, &ref), 0);
+    while (x->f->asks.asked[ASK_CLAIM] == 0)
+        assert_true(fake_answer(x->f));
+    logins_lost(x->s->logins, 1); /* of an older session: this claim is on its way */
+    assert_true(fake_answer(x->f));
+    logins_lost(x->s->logins, 2); /* somebody else's */
+    logins_lost(x->s->logins, 1);
+    fake_answer_all(x->f);
+    assert_int_equal(only_result(x).outcome, LOGIN_BUSY);
+    assert_string_equal(x->s->results[0].resume, "");
+    assert_int_equal(x->f->asks.claims, x->f->asks.releases);
+    x->f->asks.delay = 0;
+    assert_int_equal(login_as(x, &q).outcome, LOGIN_OK);
+}
+
+static void registered_and_not_signed_in(void **state)
+{
+    struct fixture *x = *state;
+    x->policy.auto_register = true;
+    logins_set_policy(x->s->logins, &x->policy);
+    ask_fake_fault(&x->f->asks, ASK_CLAIM, ASK_REFUSED, 1);
+    assert_int_equal(login(x, "new", "pw"), LOGIN_BUSY);
+    heard(x, AUDIT_SUB_ACCOUNT_CREATE, "#1", "Registered at first login");
+    HEARD_LOGIN(x, "#1", "Failed - Server busy");
+    assert_int_equal(login(x, "new", "pw"), LOGIN_OK);
+}
+
 /* ---- guessing ---- */
 
 static void five_wrong_ones_ban_the_address(void **state)
@@ -705,6 +741,8 @@ int main(void)
         TEST(the_last_session_gives_the_claim_back),
         TEST(a_release_is_tried_until_it_is_taken),
         TEST(a_claim_for_a_link_that_left_is_given_back),
+        TEST(a_claim_that_is_lost_before_the_end),
+        TEST(registered_and_not_signed_in),
         TEST(five_wrong_ones_ban_the_address),
         TEST(of_ipv6_the_64_is_banned),
         TEST(slow_guessers_and_the_spared_are_not_banned),
