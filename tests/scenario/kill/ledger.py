@@ -12,8 +12,7 @@ LINES = 50  # of one connection before its rate holds it back
 
 
 class Ledger:
-    """Filled by many threads. An entry is made before its request goes out and settled when the answer comes, so what
-    stays unsettled is not known to be done."""
+    """Filled by many threads, each entry when its answer has come."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -23,6 +22,7 @@ class Ledger:
         self.bans = {}       # id -> the reason
         self.ban_records, self.note_records = [], []  # reasons and names with an audit record
         self.acknowledged = {}  # (server, kind) -> when the newest acknowledged request was begun
+        self.claimed = set()
         self.unknown = 0
         self.wrong = []
 
@@ -30,6 +30,13 @@ class Ledger:
         with self.lock:
             self.number += 1
             return self.number
+
+    def claim(self, kind, name):
+        """Whether nobody has done this to this account, nor tried: after an answer that was lost it may be done later."""
+        with self.lock:
+            mine = (kind, name) not in self.claimed
+            self.claimed.add((kind, name))
+            return mine
 
     def done(self, server, kind, begun):
         with self.lock:
@@ -93,7 +100,7 @@ class Finder:
             shown = self.control(link, "account show", name=name)
             numbers[name] = shown["id"]
             if shown["notes"] != text:
-                missing.append(name)
+                missing.append((name, text, shown["notes"]))
         return missing, numbers
 
     def audit(self, numbers):

@@ -95,12 +95,12 @@ class Load:
                 self.recorded(made, self.ledger.ban_records, reason)
             return
         name = random.choice(names)
-        if choice == 1 and name not in self.ledger.notes:
+        if choice == 1 and self.ledger.claim("notes", name):
             made = self.say(server, link, "account", "account set", name=name, notes=f"note {number}")
             if made:
                 self.ledger.notes[name] = f"note {number}"
                 self.recorded(made, self.ledger.note_records, name)
-        elif choice == 2 and len(self.ledger.passwords[name]) == 1:
+        elif choice == 2 and self.ledger.claim("password", name):
             new = f"another {number}"
             self.ledger.passwords[name].append(new)
             if self.say(server, link, "account", "account password", name=name, password=new):
