@@ -119,6 +119,8 @@ def audit(server, *arguments):
 
 def check(victims, ledger, kills, longest, figures):
     server = victims.servers[0]
+    server.kill()  # so that it looks at the database itself
+    ready(server)
     finder = Finder(ledger, server)
     logins = finder.logins()
     with Operator(server).connect() as link:
@@ -162,6 +164,7 @@ def test_servers_on_postgresql_and_redis(tmp_path, seconds, figures):
         redis.destroy()
 
 
+@pytest.mark.sqlite("its own test")
 def test_a_server_on_sqlite(tmp_path, seconds, figures):
     server = Server(tmp_path / "server", log__level="error", store__url="sqlite:", cache__url="memory:").start()
     victims, ledger = Victims([server]), Ledger()
