@@ -1,5 +1,6 @@
 /* `slipgate ban ...` (docs/moderation.md). */
 #include "bin/remote.h"
+#include "core/ban.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -95,8 +96,25 @@ static int export(struct remote *r, const struct remote_verb *verb)
     return code;
 }
 
+/* Whom to ban may stand by itself: what looks like an address is one, anything else is a name. */
+static int add(struct remote *r, const struct remote_verb *verb)
+{
+    struct remote_verb known = *verb;
+    struct ban net;
+    const char *whom = r->line->args_n == 2 ? r->line->args[1] : NULL;
+    if (whom)
+        known.arguments =
+            strpbrk(whom, "/:") || ban_net_parse(&net, whom) == 0 ? "address" : "account";
+    int code = remote_build(r, &known);
+    if (code == EXIT_FINE)
+        code = remote_call(r);
+    if (code == EXIT_FINE)
+        remote_show(r, buf_span(&r->result));
+    return code;
+}
+
 static const struct remote_verb verbs[] = {
-    {"add", "ban add", "", false, NULL},         {"list", "ban list", "", false, NULL},
+    {"add", "ban add", "", false, add},          {"list", "ban list", "", false, NULL},
     {"remove", "ban remove", "id", false, NULL}, {"import", "ban import", "", false, import},
     {"export", "ban export", "", false, export},
 };
@@ -124,12 +142,17 @@ static const struct option_row options[] = {
 const struct command command_ban = {
     .name = "ban",
     .summary = "Ban accounts, addresses and networks",
-    .arguments = "add|list|remove ID|import FILE|export",
+    .arguments = "add WHOM|list|remove ID|import FILE|export",
     .args_min = 1,
     .args_max = 2,
     .options = options,
     .options_n = ARRAY_LEN(options),
     .details =
+        "WHOM is an address, a network such as 203.0.113.0/24, or an account's name.\n"
+        "\n"
+        "  slipgate ban add 203.0.113.0/24 --reason spam --for-s 3600\n"
+        "  slipgate ban add bob --reason insults --game racing\n"
+        "\n"
         "add ends the sessions it covers at once. export writes one JSON object a line, and\n"
         "import reads such; - is standard input. A server must be running.\n",
     .run = run,

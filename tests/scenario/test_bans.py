@@ -36,7 +36,7 @@ def test_an_address_is_shut_out_at_once_and_over_a_restart(new_server, connect):
 def test_a_ban_of_a_network_ends_by_itself(new_server, connect):
     server = new_server()
     player = connect(server, source="127.0.7.1")
-    Operator(server).ask("ban", "add", "--address", "127.0.7.0/24", "--force", "--for-s", "1")
+    Operator(server).ask("ban", "add", "127.0.7.0/24", "--force", "--for-s", "1")
     player.closing()
     banned(connect, server, "127.0.7.2")
 
@@ -51,7 +51,7 @@ def test_a_ban_of_a_network_ends_by_itself(new_server, connect):
 
 def test_another_games_ban_is_none_here(new_server, connect):
     server = new_server()
-    Operator(server).ask("ban", "add", "--address", "127.0.0.2", "--force", "--game", "arena")
+    Operator(server).ask("ban", "add", "127.0.0.2", "--force", "--game", "arena")
     assert connect(server, source="127.0.0.2").ask("PING") == PONG
     Operator(server).ask("ban", "add", "--address", "127.0.0.2", "--force", "--game", "racing")
     banned(connect, server, "127.0.0.2")

@@ -142,7 +142,7 @@ def test_sessions_are_listed_and_ended(operator, join_server):
 
 def test_bans_end_sessions_and_keep_players_out(operator, join_server, connect):
     player = join_server()
-    ban = operator.ask("ban", "add", "--account", player.name, "--reason", "bots", "--for-s", "3600")
+    ban = operator.ask("ban", "add", player.name, "--reason", "bots", "--for-s", "3600")
     assert player.closing()[-1].startswith(b'{"command":"BYE_ADMIN"')
     [row] = [r for r in operator.ask("ban", "list")["rows"] if r["id"] == ban["id"]]
     assert row["reason"] == "bots" and row["expires_ms"] - row["created_ms"] == 3600_000
