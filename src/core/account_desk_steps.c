@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "core/account_desk_priv.h"
+#include "core/login.h"
 
 #define AUDIT_PAGE  100
 #define EMAIL_MIN   3u
@@ -207,6 +208,11 @@ static int create_check(struct desk_job *j, struct now now, const struct answer 
     if (!utf8_is_name(j->r.name, 1, ACCOUNT_NAME_MAX))
         return desk_fail(j, E_RANGE, "this cannot be a name",
                          "give 1 to 255 bytes of UTF-8 without control characters");
+    if (!login_name_fits(j->r.name))
+        return desk_fail(
+            j, E_RANGE, "this cannot be the name of a new account",
+            "give one that is not Server, without '#' in front, blanks at its ends and "
+            "characters that do not show");
     if (!level_known(level))
         return desk_fail(j, E_RANGE, "there is no such level", "give 1, 2 or 3");
     if (level > j->r.by.level)

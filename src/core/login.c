@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/plant.h"
+#include "base/utf8.h"
 #include "core/login_priv.h"
 
 #define REGISTRARS_MAX 65536u /* addresses whose registrations are counted */
@@ -270,6 +271,15 @@ static bool on_resumed(struct logins *l, struct login *g, const struct answer *a
     return login_gate(l, g, now, ret);
 }
 
+bool login_name_fits(struct span name)
+{
+    static const struct span server = {(const uint8_t *)"server", 6};
+    bool is_server = name.n == server.n;
+    for (size_t i = 0; is_server && i < name.n; i++)
+        is_server = is_same(name.p[i], server.p[i]);
+    return name.n && name.p[0] != '#' && !is_server && utf8_shows(name);
+}
+
 /* Also when the registration comes to nothing: what is to be spared is the work. */
 static bool may_register(struct logins *l, const struct login *g, struct now now)
 {
@@ -294,6 +304,8 @@ static bool on_found(struct logins *l, struct login *g, const struct answer *a, 
         return login_finish(l, g, LOGIN_BUSY, now, ret);
     if (!l->policy.auto_register)
         return ask_decoy(l, g, now, ret);
+    if (!login_name_fits(span_of(g->name, g->name_n)))
+        return login_finish(l, g, LOGIN_NAME_UNFIT, now, ret);
     if (login_unusable(g))
         return login_finish(l, g, LOGIN_PASSWORD_UNUSABLE, now, ret);
     if (g->password_n == 0 || g->password_n < l->policy.password_min)

@@ -32,6 +32,7 @@
     X(OK, "Success")                                                                              \
     X(CREATED, "Success")                 /* first use of the name: registered */                 \
     X(WRONG, "Failed - Invalid password") /* or unknown name where nothing is registered */       \
+    X(NAME_UNFIT, "Failed - Name not fit for a new account") /* login_name_fits */                \
     X(PASSWORD_SHORT, "Failed - Password too short")     /* for the policy: a new one, or a right \
                                                             one that was accepted elsewhere */    \
     X(PASSWORD_UNUSABLE, "Failed - Password not usable") /* over PASSWORD_MAX bytes, or NUL */    \
@@ -106,6 +107,12 @@ struct login_result {
 struct login_ref {
     struct ref r;
 };
+
+/* Whether an account may be made by this name. It has to show as it is (utf8_shows), or somebody
+ * takes another's for people's eyes; "Server", in any letter case, is who staff's texts come from;
+ * and with '#' in front it would read as the number of an account or a session in commands and in
+ * the audit. Accounts that have such a name go on signing in. */
+bool login_name_fits(struct span name);
 
 struct logins;
 

@@ -242,6 +242,9 @@ static const struct refusal {
     const char *text;
 } refusals[LOGIN_OUTCOMES_N] = {
     [LOGIN_WRONG] = {false, M_LOGINS_WRONG, "Invalid password."},
+    [LOGIN_NAME_UNFIT] = {true, M_LOGINS_REFUSED,
+                          "This name cannot be registered. It must not be Server nor begin with # "
+                          "nor have blanks at its ends or invisible characters."},
     [LOGIN_PASSWORD_SHORT] = {true, M_LOGINS_REFUSED, "Password is too short."},
     [LOGIN_PASSWORD_UNUSABLE] = {true, M_LOGINS_REFUSED,
                                  "Password cannot be used. The limit is 72 bytes without NUL."},

@@ -110,9 +110,56 @@ static void t_names(void **state)
     }
 }
 
+static bool shows(uint32_t c)
+{
+    uint8_t p[6] = {'a'};
+    size_t n = encode(c, p + 1);
+    p[1 + n] = 'z';
+    return utf8_shows(span_of(p, n + 2));
+}
+
+static void t_what_shows(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"",
+                                       "a",
+                                       "~",
+                                       "Ann Lee",
+                                       "#1",
+                                       "\u00e9",
+                                       "\u4e2d",
+                                       "\u0430",
+                                       "\u05d0\u05d1",
+                                       "\U0001f3ce",
+                                       "-",
+                                       "e\u0301",
+                                       "\u0e01\u0e33",
+                                       "\u2122"};
+    static const char *const bad[] = {" ", " a", "a ", "\xff", "a\xe2\x80", "\t"};
+    static const uint32_t hidden[] = {
+        0x00,    0x1f,    0x7f,    0x9f,    0xa0,    0xad,    0x34f,  0x61c,  0x115f,
+        0x1160,  0x1680,  0x17b4,  0x17b5,  0x180b,  0x180f,  0x2000, 0x200b, 0x200d,
+        0x200e,  0x200f,  0x2028,  0x202e,  0x202f,  0x205f,  0x2060, 0x2066, 0x206f,
+        0x2800,  0x3000,  0x3164,  0xfe00,  0xfe0f,  0xfeff,  0xffa0, 0xfff0, 0xfffb,
+        0x1bca0, 0x1bca3, 0x1d173, 0x1d17a, 0xe0000, 0xe0041, 0xe0fff};
+    static const uint32_t seen[] = {0x20,   0x7e,   0xa1,   0xac,   0xae,    0x34e,   0x350,
+                                    0x61b,  0x1161, 0x180a, 0x1810, 0x2010,  0x2027,  0x2030,
+                                    0x205e, 0x2070, 0x27ff, 0x2801, 0x3001,  0xfdff,  0xfe10,
+                                    0xfefe, 0xff00, 0xffef, 0xfffd, 0x1f600, 0xdffff, 0xe1000};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        assert_true(utf8_shows(span_str(good[i])));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(utf8_shows(span_str(bad[i])));
+    for (size_t i = 0; i < ARRAY_LEN(hidden); i++)
+        assert_false(shows(hidden[i]));
+    for (size_t i = 0; i < ARRAY_LEN(seen); i++)
+        assert_true(shows(seen[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(t_what_shows),
         cmocka_unit_test(t_every_scalar_value_is_valid),
         cmocka_unit_test(t_every_three_bytes),
         cmocka_unit_test(t_four_bytes_at_their_edges),

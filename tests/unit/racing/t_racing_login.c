@@ -121,6 +121,34 @@ static void what_is_no_name_or_password(void **state)
     stop(f);
 }
 
+#define UNFIT                                                                               \
+    "This name cannot be registered. It must not be Server nor begin with # nor have blanks at " \
+    "its ends or invisible characters."
+
+/* A name that looks like another's, or like the server's, is nobody's to take. */
+static void names_that_are_not_registered(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        " ann",  "ann ",        "an\\u200bn",       "\\u202eann", "ann\\ufeff", "a\\u00a0b",
+        "a\\u00adnn", "\\u3164", "\\u2764\\ufe0f", "#1",       "#deadbeef",  "server",
+        "SERVER", "Server",
+    };
+    struct fake *f = SERVE(NULL);
+    struct player p;
+    enter(f, &p, HERE);
+    ask_fake_account(&f->asks, "old ", "pw", 1, false);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        say(&p, "{'command':'NAME','name':'%s','password':'pw'}", names[i]);
+        hear_error(&p, UNFIT);
+    }
+    assert_int_equal(f->asks.accounts_n, 1);
+    ask(&p, NAME("old ", "pw"), OK_TRUE("old "));
+    ask(&p, NAME("Ann Lee", "pw"), OK_TRUE("Ann Lee"));
+    ask(&p, NAME("serve", "pw"), OK_TRUE("serve"));
+    stop(f);
+}
+
 static void names_and_passwords_at_their_limits(void **state)
 {
     (void)state;
@@ -505,6 +533,7 @@ int main(void)
         cmocka_unit_test(first_use_registers_and_then_the_password_counts),
         cmocka_unit_test(a_name_alone_claims_nothing),
         cmocka_unit_test(what_is_no_name_or_password),
+        cmocka_unit_test(names_that_are_not_registered),
         cmocka_unit_test(names_and_passwords_at_their_limits),
         cmocka_unit_test(shorter_names_and_longer_passwords_by_configuration),
         cmocka_unit_test(letter_case_may_be_folded),
