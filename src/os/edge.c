@@ -262,6 +262,7 @@ static void on_accept(void *ctx, struct now now, unsigned events)
         struct addr peer = addr_from_sys(&ss);
         if (fd >= 0)
             take(l, fd, &peer, now);
+        server_look(s, now);
     }
     server_settle(s, now);
 }

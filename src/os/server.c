@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "os/clock.h"
 
 #include <fcntl.h>
 #include <openssl/ssl.h>
@@ -18,6 +19,7 @@
 #define EGRESS_QUEUE   16384u
 #define EGRESS_BACKLOG (1u << 20)
 #define EGRESS_PACK    1200u
+#define LOOK_EVERY     (NSEC_PER_MS / 10)
 
 static const struct log_row log_listen = {LOG_INFO, "server.listen", "listening"};
 static const struct log_row log_drain = {LOG_INFO, "server.drain", "draining"};
@@ -100,6 +102,19 @@ static void list_move(struct list *to, struct list *from)
     list_init(from);
 }
 
+void server_look(struct server *s, struct now now)
+{
+    if (s->in_call || s->looking || s->dying || clock_now().mono - s->looked < LOOK_EVERY)
+        return;
+    s->looking = true;
+    for (size_t i = 0; i < s->bound_n; i++)
+        for (size_t k = 0; k < s->bound[i]->listeners_n; k++)
+            if (s->bound[i]->listeners[k].udp)
+                udp_look(s->bound[i]->listeners[k].udp, now);
+    s->looking = false;
+    s->looked = clock_now().mono;
+}
+
 void server_settle(struct server *s, struct now now)
 {
     if (s->in_call || s->settling)
@@ -128,6 +143,7 @@ void server_settle(struct server *s, struct now now)
     rows_set(&s->rows, ROW_LINKS_HANDSHAKE, s->handshakes_n);
     rows_set(&s->rows, ROW_LINKS_OPEN, s->open_n);
     rows_set(&s->rows, ROW_LINKS_CLOSING, s->closing_n);
+    server_look(s, now);
 }
 
 static void on_answer(void *ctx, struct now now, const struct answer *a)
@@ -161,6 +177,7 @@ void server_on_batch(void *ctx, struct now now, const struct dgram *v, size_t n)
     server_enter(b->s);
     b->ops->on_dgrams(b->svc, now, l->index, v, n);
     server_leave(b);
+    b->s->looked = clock_now().mono;
     server_settle(b->s, now);
 }
 

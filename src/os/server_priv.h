@@ -2,7 +2,10 @@
  *
  * Service calls never nest. Whatever wakes the server (a descriptor, a timer, an answer) ends with
  * server_settle, which does what the services queued meanwhile: links with something to send or to
- * end wait in `dirty`, resumed links in `ready`. */
+ * end wait in `dirty`, resumed links in `ready`.
+ *
+ * A turn of the loop may have a thousand links to deal with; datagrams do not wait for all of them:
+ * whatever ends with server_settle gives them their turn once LOOK_EVERY has passed. */
 #ifndef SLIPGATE_OS_SERVER_PRIV_H
 #define SLIPGATE_OS_SERVER_PRIV_H
 
@@ -76,6 +79,8 @@ struct server {
     uint32_t links_peak;
     struct list dirty, ready;
     bool in_call, settling, dying;
+    bool looking;
+    nsec looked;             /* when datagrams were last asked for */
     struct loop_timer *ages; /* first end of a handshake or a closing link */
     struct loop_timer *soon; /* ready links that must wait for the next turn */
 
@@ -104,6 +109,8 @@ void server_enter(struct server *s);
 void server_leave(struct bound *b);
 /* At the end of whatever the loop called. */
 void server_settle(struct server *s, struct now now);
+/* Deals with datagrams that wait, if it is time to; not in a call of a service. */
+void server_look(struct server *s, struct now now);
 /* From the sockets of a datagram listener; ctx is the listener. */
 void server_on_batch(void *ctx, struct now, const struct dgram *, size_t n);
 void server_on_writable(void *ctx, struct now);

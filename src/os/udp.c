@@ -107,6 +107,20 @@ static size_t take_batch(struct udp *u, size_t n)
     return taken;
 }
 
+/* False when nothing is left. */
+static bool deal_batch(struct udp *u, struct now now)
+{
+    size_t n = read_batch(u), taken = n ? take_batch(u, n) : 0;
+    if (taken)
+        u->cfg.batch(u->cfg.ctx, now, u->cfg.io->dgrams, taken);
+    return n == UDP_BATCH;
+}
+
+void udp_look(struct udp *u, struct now now)
+{
+    (void)deal_batch(u, now);
+}
+
 static void on_event(void *ctx, struct now now, unsigned events)
 {
     struct udp *u = ctx;
@@ -117,16 +131,8 @@ static void on_event(void *ctx, struct now now, unsigned events)
     }
     if (!(events & LOOP_READ))
         return;
-    for (unsigned i = 0; i < UDP_BATCHES; i++) {
-        size_t n = read_batch(u);
-        if (n == 0)
-            return;
-        size_t taken = take_batch(u, n);
-        if (taken)
-            u->cfg.batch(u->cfg.ctx, now, u->cfg.io->dgrams, taken);
-        if (n < UDP_BATCH)
-            return;
-    }
+    for (unsigned i = 0; i < UDP_BATCHES && deal_batch(u, now); i++)
+        ;
 }
 
 static void set_flag(int fd, int level, int name)

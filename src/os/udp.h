@@ -41,6 +41,8 @@ struct udp;
 /* E_NOMEM, E_IO. */
 MUST_USE int udp_open(struct udp **ret, const struct udp_cfg *);
 void udp_close(struct udp *); /* NULL is fine */
+/* Reads one batch of what waits, if anything does; while the loop is busy with something else. */
+void udp_look(struct udp *, struct now);
 /* Bytes the kernel granted (as it counts them, overhead included). */
 void udp_buffers(const struct udp *, uint32_t *receive, uint32_t *send);
 /* As struct dgram_sink says; every path.sock is this socket's. */
