@@ -168,5 +168,9 @@ def test_servers_on_postgresql_and_redis(tmp_path, seconds, figures):
 def test_a_server_on_sqlite(tmp_path, seconds, figures):
     server = Server(tmp_path / "server", log__level="error", store__url="sqlite:", cache__url="memory:").start()
     victims, ledger = Victims([server]), Ledger()
-    kills, longest = run_load(victims, ledger, seconds)
-    check(victims, ledger, kills, longest, figures)
+    try:
+        kills, longest = run_load(victims, ledger, seconds)
+        check(victims, ledger, kills, longest, figures)
+    finally:
+        if server.process:
+            server.process.kill()
