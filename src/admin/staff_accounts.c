@@ -121,6 +121,31 @@ static void on_ban_account(void *ctx, struct now now, const struct desk_result *
     staff_finish(j, now);
 }
 
+struct neighbours {
+    const struct staff_job *j;
+    const struct addr *peer;
+    bool above;
+};
+
+static bool look_next_door(void *ctx, const struct player_view *p)
+{
+    struct neighbours *n = ctx;
+    n->above = p->account != 0 && p->account != n->j->by.account &&
+               memcmp(p->peer.ip, n->peer->ip, sizeof p->peer.ip) == 0 &&
+               !account_desk_outranks(n->j->by.level, p->level);
+    return !n->above;
+}
+
+/* A ban of an address ends whatever comes from there: nobody is to reach those above him by it. */
+static bool hits_above(const struct staff_job *j, const struct addr *peer)
+{
+    const struct staff_games *g = j->staff->cfg.games;
+    struct neighbours n = {.j = j, .peer = peer};
+    for (size_t i = 0; i < g->count(g->ctx) && !n.above; i++)
+        g->players(g->ctx, i, look_next_door, &n);
+    return n.above;
+}
+
 int run_ban(struct staff_job *j)
 {
     struct span kind = staff_arg(j, 1), who = staff_arg(j, 2);
@@ -148,6 +173,10 @@ int run_ban(struct staff_job *j)
             staff_print(j, "Not on yourself: you come from the same address.");
             return JOB_DONE;
         }
+    }
+    if (ip && hits_above(j, &j->target.peer)) {
+        staff_print(j, "Somebody whose level is not below yours plays from the same address.");
+        return JOB_DONE;
     }
     add_bans(j, j->now, account ? j->target.account : 0, ip ? &j->target.peer : NULL);
     return JOB_WAITS;

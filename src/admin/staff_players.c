@@ -30,6 +30,7 @@ static const char *game_title(const struct staff_job *j, size_t game, char text[
 struct find {
     struct span who; /* a name, or the beginning of a session's id */
     bool by_id;
+    bool account; /* only those who are signed in */
     size_t game;
     unsigned n, signed_in; /* how many fit; of them signed in to an account */
     struct staff_target *ret;
@@ -51,7 +52,7 @@ static bool find_one(void *ctx, const struct player_view *p)
     struct find *f = ctx;
     bool fits = f->by_id ? p->session.n >= f->who.n && memcmp(p->session.p, f->who.p, f->who.n) == 0
                          : span_eq(p->name, f->who);
-    if (!fits)
+    if (!fits || (f->account && p->account == 0))
         return true;
     f->n++;
     if (p->account != 0 || f->signed_in == 0)
@@ -64,6 +65,7 @@ bool staff_online(struct staff_job *j, struct span who, bool quiet, struct staff
 {
     const struct staff_games *g = games(j);
     struct find f = {.who = who, .by_id = who.n && who.p[0] == '#', .ret = ret};
+    f.account = quiet && !f.by_id;
     if (f.by_id)
         f.who = span_skip(who, 1);
     bool sane = f.who.n >= (f.by_id ? ID_MIN : 1u);

@@ -76,7 +76,8 @@ struct span staff_rest(const struct staff_job *, size_t i);
 bool staff_number(struct staff_job *, size_t i, int64_t min, int64_t max, int64_t *ret);
 
 /* The one online player of a name or "#id" (8 digits or more); false with a text for the speaker
- * unless quiet. */
+ * unless quiet, which is for what may also be done to an account that is not online: then who only
+ * calls himself by the name is not meant, or he could keep its owner from being. */
 bool staff_online(struct staff_job *, struct span who, bool quiet, struct staff_target *ret);
 /* Whether the speaker may act on it; false with a text for him. */
 bool staff_may_act(struct staff_job *, const struct staff_target *, bool oneself);

@@ -111,6 +111,33 @@ def test_bans_by_name_end_the_session_and_unban_lifts_them(staff, join_server, c
     assert say(admin, f"/ban ip {admin.name}") == "Not on yourself."
 
 
+def test_who_only_calls_himself_so_is_no_shield(staff, join_server, connect):
+    admin, player = staff(3), join_server()
+    assert player.get("BYE")["command"] == "BYE_OK"
+    player.closing()
+    for _ in range(2):  # one alone was taken for the player, two for too many
+        assert connect().get("NAME", name=player.name)["authenticated"] is False
+        assert say(admin, f"/mute {player.name} allchars") == "Muted in every game."
+        assert say(admin, f"/mute {player.name} remove") == "Not muted any more."
+    assert say(admin, f"/ban account {player.name}").startswith("Banned (ban ")
+
+
+def test_a_ban_of_an_address_reaches_nobody_above(operator, join_server, connect):
+    master, other = (connect(source="127.0.9.1"), connect(source="127.0.9.2"))
+    for player, level in (master, 2), (other, 2):
+        name = fresh_name("staff")
+        operator.account(name, PASSWORD, "--level", str(level))
+        player.log_in(name, PASSWORD)
+    target = connect(source="127.0.9.2").log_in(fresh_name("target"))
+    above = "Somebody whose level is not below yours plays from the same address."
+    assert say(master, f"/ban ip {target.name}") == above
+    assert say(master, f"/ban both {target.name}") == above
+    other.nothing_else()
+    other.get("BYE")
+    other.closing()
+    until(lambda: "only by force" in say(master, f"/ban ip {target.name}"), "as every loopback address is refused")
+
+
 def test_mute(staff, join_server):
     master, player, other = staff(2), join_server(), join_server()
     muted = {"command": "ERROR", "message": "You are muted."}
