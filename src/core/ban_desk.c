@@ -90,7 +90,7 @@ int ban_desk_ask(struct ban_desk *d, enum query q, const struct value *v, size_t
 
 static void on_message(void *ctx, struct now now, const struct cluster_message *m)
 {
-    if (m->kind == CLUSTER_BAN_ADDED || m->kind == CLUSTER_BAN_REMOVED)
+    if (m->kind == CLUSTER_BAN_ADDED || m->kind == CLUSTER_BAN_REMOVED || m->kind == CLUSTER_GAP)
         ban_desk_reload(ctx, now);
 }
 

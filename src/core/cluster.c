@@ -96,6 +96,14 @@ static void on_message(void *ctx, struct now now, struct span bytes)
         c->listeners[i].fn(c->listeners[i].ctx, now, &m);
 }
 
+static void on_state(void *ctx, struct now now, bool up)
+{
+    const struct cluster *c = ctx;
+    const struct cluster_message m = {.kind = CLUSTER_GAP};
+    for (uint32_t i = 0; up && i < c->listeners_n; i++)
+        c->listeners[i].fn(c->listeners[i].ctx, now, &m);
+}
+
 static void on_published(void *ctx, struct now now, const struct cache_answer *a)
 {
     (void)now;
@@ -118,8 +126,9 @@ int cluster_create(struct cluster **ret, const struct cluster_cfg *cfg)
     int rc = base < 0 ? base : 0;
     if (rc == 0) {
         c->metric_base = (size_t)base;
-        rc = cache_listen(c->cache, span_str(channel),
-                          &(struct cache_listener){.message = on_message, .ctx = c});
+        rc = cache_listen(
+            c->cache, span_str(channel),
+            &(struct cache_listener){.message = on_message, .state = on_state, .ctx = c});
     }
     if (rc) {
         mem_free(c);

@@ -22,7 +22,12 @@ enum cluster_kind {
                                 everywhere, deleted) */
     CLUSTER_SIGNED_IN,       /* id: the account; its sessions of the game (empty: of all) end, it is
                                 signed in elsewhere */
-    CLUSTER_KINDS_N
+    CLUSTER_SESSION_ENDED,   /* id: the account; one of its sessions of the game, by now gone from
+                                the store: core/session.h looks again */
+    CLUSTER_KINDS_N,
+    /* Never sent: the link to the others is back (or there for the first time). What they said
+     * meanwhile is lost; look again. id 0. */
+    CLUSTER_GAP = CLUSTER_KINDS_N
 };
 
 struct cluster_message {

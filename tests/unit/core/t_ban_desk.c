@@ -100,6 +100,10 @@ static void a_message_reads_at_once(void **state)
     message(CLUSTER_SIGNED_IN); /* nothing of ours */
     turn();
     assert_int_equal(store.pending_n, 0);
+    message(CLUSTER_GAP);
+    turn();
+    assert_int_equal(store.pending_n, 1);
+    settle();
 }
 
 static void wrong_rows_are_left_out(void **state)

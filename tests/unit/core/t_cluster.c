@@ -234,6 +234,35 @@ static void bytes_at_their_limits(void **state)
     assert_int_equal(cluster_encode(&m, SPAN_LIT("n"), to), E_RANGE);
 }
 
+/* A cache that only says how it is. */
+static struct cache_listener link_listener;
+
+static int take_listener(struct cache *c, struct span channel, const struct cache_listener *l)
+{
+    (void)c;
+    (void)channel;
+    link_listener = *l;
+    return 0;
+}
+
+static void what_was_missed_is_to_be_looked_up(void **state)
+{
+    static const struct cache_ops ops = {.listen = take_listener};
+    struct cache cache = {&ops};
+    struct kit k = {.cache = &cache};
+    (void)state;
+    fixture_loop_init(&k.l);
+    assert_int_equal(begin(&k, &k.a, SPAN_LIT("a")), 0);
+    assert_int_equal(cluster_listen(k.a.cluster, on_message, &k.a), 0);
+    link_listener.state(link_listener.ctx, k.l.now, false);
+    assert_int_equal(k.a.heard, 0);
+    link_listener.state(link_listener.ctx, k.l.now, true);
+    assert_int_equal(k.a.heard, 1);
+    assert_int_equal(k.a.last.kind, CLUSTER_GAP);
+    cluster_destroy(k.a.cluster);
+    metrics_fini(&k.a.metrics);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +273,7 @@ int main(void)
         cmocka_unit_test(a_node_has_a_name),
         cmocka_unit_test(bytes),
         cmocka_unit_test(bytes_at_their_limits),
+        cmocka_unit_test(what_was_missed_is_to_be_looked_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
