@@ -117,6 +117,7 @@ static void on_message(void *ctx, struct now now, const struct cluster_message *
     case CLUSTER_SIGNED_IN: /* presence sees whether it still is so, and says lost */
     case CLUSTER_BAN_ADDED: /* the desk of bans listens itself */
     case CLUSTER_BAN_REMOVED:
+    case CLUSTER_SESSION_ENDED: /* and who has sessions */
     case CLUSTER_KINDS_N: break;
     }
 }
