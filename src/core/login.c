@@ -371,7 +371,7 @@ void logins_overtake(struct logins *l, int64_t account)
     for (uint32_t at = 0; (g = slots_next(&l->all, &at, NULL));) {
         if (g->account.id == account)
             g->overtaken = true;
-        if (g->state == FIND)
+        if (g->state == FIND || g->state == CREATE)
             g->doubtful = g->doubtful && g->doubtful != account ? -1 : account;
     }
 }
@@ -388,9 +388,10 @@ void logins_lost(struct logins *l, int64_t account)
 /* Whether it may not go on by what it found. A claim that was granted meanwhile is given back. */
 static bool is_overtaken(struct logins *l, struct login *g, const struct answer *a, struct now now)
 {
-    if (g->state == FIND && g->doubtful && a->rc == 0)
+    bool told = g->state == FIND || g->state == CREATE;
+    if (told && g->doubtful && a->rc == 0)
         g->overtaken |= g->doubtful == -1 || g->doubtful == a->u.account.id;
-    if (g->state == FIND)
+    if (told)
         g->doubtful = 0;
     if (!g->overtaken || g->state == CANCELLED)
         return false;

@@ -45,7 +45,7 @@ struct login {
     bool counted;     /* in at_work */
     bool claiming;    /* in claims */
     bool overtaken;   /* the account changed meanwhile: what was found is not so any more */
-    int64_t doubtful; /* FIND: the account that did; -1: several */
+    int64_t doubtful; /* FIND, CREATE: the account that did; -1: several */
     struct addr peer;
     uint64_t owner;
     uint8_t name_n, otp_n;
@@ -65,7 +65,7 @@ struct logins {
     struct slots all;
     struct timerq delays;
     struct hmap at_work; /* address prefix -> its logins that are past waiting */
-    struct addr_limit registrations;
+    struct addr_limit registrations, pace;
     struct hmap claims;   /* account -> sessions and logins that hold it << 1 | it was granted */
     struct hmap releases; /* accounts whose release was refused: tried again */
     nsec release_at;

@@ -547,10 +547,19 @@ static void an_account_that_changes_meanwhile(void **state)
             x->f->asks.delay = 0;
             assert_int_equal(login(x, "n", "pw"), LOGIN_OK);
         }
-    /* Two of them while the name is looked up: which of them it is cannot be told. */
+    /* One that is just being registered is known by its number before its login is over. */
     struct login_ref ref;
+    x->f->asks.accounts_n = 0;
     x->f->asks.delay = NSEC_NEVER;
-    assert_int_equal(start(x, "n", "pw", &ref), 0);
+    assert_int_equal(start(x, "new", "pw", &ref), 0);
+    assert_true(fake_answer(x->f));
+    assert_true(fake_answer(x->f));
+    logins_overtake(x->s->logins, 1);
+    fake_answer_all(x->f);
+    assert_int_equal(only_result(x).outcome, LOGIN_BUSY);
+    assert_int_equal(x->f->asks.accounts_n, 1);
+    /* Two of them while the name is looked up: which of them it is cannot be told. */
+    assert_int_equal(start(x, "new", "pw", &ref), 0);
     logins_overtake(x->s->logins, 7);
     logins_overtake(x->s->logins, 8);
     fake_answer_all(x->f);
