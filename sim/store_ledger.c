@@ -41,6 +41,7 @@ static void note_name(struct ledger_ask *to, struct span name)
 void ledger_note(struct ledger_ask *to, const struct ask *ask)
 {
     to->kind = ask->kind;
+    to->adds_ban = ask->kind == ASK_QUERY && ask->u.query.query == QUERY_BAN_ADD;
     if (ask->kind == ASK_QUERY && ask->u.query.query == QUERY_ACCOUNT_DELETE) {
         to->id = ask->u.query.v[0].u.i;
         to->deletes = true;

@@ -159,7 +159,8 @@ static void take(struct sim_store *s, const struct answer *got)
         sim_find(s->sim, "store", "ask %llu of kind %d was answered %s as of kind %d",
                  (unsigned long long)got->req, (int)a->kind, err_name(got->rc), (int)got->kind);
     a->inside = false;
-    if (got->rc == E_STORE && !may_fail(s))
+    bool no_account = a->note.adds_ban; /* of which one may be meant that is not there any more */
+    if (got->rc == E_STORE && !may_fail(s) && !no_account)
         sim_find(s->sim, "store", "ask %llu of kind %d failed, and nothing is wrong with the disk",
                  (unsigned long long)got->req, (int)a->kind);
     if (s->dead) {

@@ -47,6 +47,7 @@ struct sim_store {
 struct ledger_ask {
     enum ask_kind kind;
     bool deletes; /* the account */
+    bool adds_ban;
     int64_t id;
     uint8_t name_n;
     char name[ACCOUNT_NAME_MAX];

@@ -33,6 +33,7 @@ struct conn {
     struct sim_timer timer;
     enum place place;
     bool roams, leaving, used; /* used: its login was with the token */
+    bool once;                 /* comes once, from where he never was before */
     nsec since;
     uint32_t stays;
     size_t in_n;
@@ -115,7 +116,7 @@ static void guess(struct conn *c)
     static const char hex[] = "0123456789abcdef";
     char token[TOKEN_TEXT + 1], password[32];
     struct town *t = c->town;
-    const struct page *p = &t->pages[below(c, t->pages_n)];
+    const struct page *p = &t->pages[below(c, 2) ? 0 : below(c, t->pages_n)];
     const char *name = p->name;
     uint64_t how = below(c, 10);
     token[0] = '\0';
@@ -221,7 +222,7 @@ static void on_down(struct sim *s, struct peer *p, enum peer_end why)
     (void)s;
     (void)why;
     move(c, AWAY);
-    if (c->leaving)
+    if (c->leaving || c->once)
         sim_stop(c->town->sim, &c->timer);
     else if (c->roams && c->who->page)
         after_ms(c, 1000, 12000);
@@ -283,6 +284,10 @@ static void on_timer(struct sim *s, struct sim_timer *timer)
         return;
     switch (c->place) {
     case AWAY:
+        if (c->once && c->who->page->locked != YES && below(c, 100)) {
+            after_ms(c, 500, 2500); /* rather when the account is locked */
+            break;
+        }
         move(c, COMING);
         peer_connect(s, c->peer);
         after_ms(c, 50000, 50000);
@@ -343,6 +348,13 @@ static int player_add(struct town *t, const char *kind)
     if (rc == 0 && n % 2) {
         (void)snprintf(ip, sizeof ip, "198.19.%u.%u", n, n + 1);
         rc = conn_add(t, f, ip, true);
+    }
+    for (uint32_t i = 0; rc == 0 && i < 3; i++) {
+        (void)snprintf(ip, sizeof ip, "198.20.%u.%u", n, i + 1);
+        rc = conn_add(t, f, ip, true);
+        struct conn *c = &crowd_of(t)->conns[crowd_of(t)->conns_n - 1];
+        c->once = true;
+        after_ms(c, 5000, 20000);
     }
     return rc;
 }

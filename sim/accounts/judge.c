@@ -212,7 +212,7 @@ static const char *may_not(struct town *t, const struct resident_link *l)
     if (p->suspended == YES)
         return "his account is suspended";
     if (p->locked == YES && p->locked_since < l->begun && l->begun_ms < p->lock_until_ms &&
-        !jumped_since(t, p->locked_since) && (!k || k->there == NO))
+        !jumped_since(t, p->locked_since) && (!k || k->asked >= l->begun))
         return "his account is locked, and the address not one he came from";
     return NULL;
 }
@@ -440,7 +440,9 @@ void judge_storing(struct sim *s, const struct store_note *n)
         struct addr a = addr_of_key(text_of(n));
         struct known *k = book_known(p, &a, true);
         if (k && k->there == NO)
-            k->there = MAYBE;
+            *k = (struct known){.there = MAYBE, .asked = s->now.mono, .key = {0}};
+        if (k)
+            addr_limit_key(&a, k->key);
     } else if (n->query == QUERY_ACCOUNT_LOCK) {
         p->changed = s->now.mono;
         if (p->locked == NO)
@@ -487,9 +489,9 @@ void judge_stored(struct sim *s, const struct store_note *n, const struct answer
         struct addr from = addr_of_key(text_of(n));
         struct known *k = book_known(p, &from, true);
         if (k && k->there != YES)
-            *k = (struct known){.there = YES, .since = s->now.mono, .key = {0}};
+            k->since = s->now.mono;
         if (k)
-            addr_limit_key(&from, k->key);
+            k->there = YES;
     } else if (n->query == QUERY_ACCOUNT_LOCK) {
         locked(t, p, n->ints[1]);
     }

@@ -29,7 +29,7 @@
 #define TOWN_KNOWN   64u
 #define TOWN_PREFIX  128u
 #define TOWN_PUTS    64u
-#define TOWN_CONNS   160u
+#define TOWN_CONNS   200u
 #define PASSWORD_CAP 40u
 
 struct town;
@@ -39,7 +39,7 @@ enum tri { NO, MAYBE, YES };
 struct known {
     uint8_t key[16];
     enum tri there;
-    nsec since;
+    nsec asked, since; /* first put; and there for certain */
 };
 
 /* An account. */

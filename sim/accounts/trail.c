@@ -98,11 +98,12 @@ static void feed_spooled(struct walk *w, struct lines *lines, uint64_t before)
 }
 
 /* Of a group of records the store did some and not others, and the process died before it could
- * bring the others anywhere: nobody was told that they are safe. */
+ * bring the others anywhere, or the spool failed as well: nobody was told that they are safe. */
 static bool may_have_hole(const struct town *t)
 {
     const double *x = t->sim->plan->strength;
-    return t->crashes && (x[FAULT_STORE_FAIL] > 0 || x[FAULT_STORE_BUSY] > 0 || x[FAULT_DISK] > 0);
+    return (t->crashes || x[FAULT_DISK] > 0) &&
+           (x[FAULT_STORE_FAIL] > 0 || x[FAULT_STORE_BUSY] > 0 || x[FAULT_DISK] > 0);
 }
 
 void trail_judge(struct town *t)

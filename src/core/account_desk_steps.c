@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/plant.h"
 #include "base/utf8.h"
 #include "core/account_desk_priv.h"
 #include "core/login.h"
@@ -165,6 +166,8 @@ static int drop_tokens(struct desk_job *j, struct now now, const struct answer *
         return a->rc;
     struct value v[] = {VALUE_OF_INT(j->id), VALUE_NOTHING};
     j->done = j->r.op != DESK_LOGOUT; /* there it is the first step */
+    if (PLANTED(TOKEN_KEPT_AFTER_PASSWORD_CHANGE) && j->done)
+        v[0] = VALUE_OF_INT(0);
     int rc = desk_query(j, QUERY_TOKEN_DROP, v, ARRAY_LEN(v));
     return rc < 0 && j->done ? desk_fail(j, rc, STILL_GOOD, LOG_OUT) : rc;
 }

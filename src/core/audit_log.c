@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/plant.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -206,7 +207,8 @@ static void answer_sync(struct audit_log *l, struct now now, int rc)
 
 static void settle_syncs(struct audit_log *l, struct now now)
 {
-    while (l->syncs_n && l->syncs[l->syncs_at].upto <= l->safe)
+    uint64_t safe = l->safe + (PLANTED(AUDIT_SAFE_WHEN_SENT) ? l->group_n : 0);
+    while (l->syncs_n && l->syncs[l->syncs_at].upto <= safe)
         answer_sync(l, now, 0);
 }
 

@@ -8,6 +8,7 @@
 #include "base/hmap.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/plant.h"
 #include "base/timerq.h"
 #include "base/utf8.h"
 
@@ -447,7 +448,8 @@ static const struct ban *in_force(const struct hmap *m, const struct key *k, int
     if (!root)
         return NULL;
     const struct ban *ban = &CONTAINER_OF(root, struct entry, rank)->ban;
-    return ban->expires == 0 || ban->expires > unix_ms ? ban : NULL;
+    bool lasts = ban->expires == 0 || ban->expires > unix_ms || PLANTED(EXPIRED_BAN_KEPT);
+    return lasts ? ban : NULL;
 }
 
 static const struct ban *match(const struct index *x, const struct key *k, int64_t unix_ms)
@@ -501,7 +503,7 @@ const struct ban *bans_expired(struct bans *b, struct now now)
     mem_free(b->gone);
     b->gone = NULL;
     struct timer *t = timerq_pop(&b->expiry, now.unix_ms > 0 ? (nsec)now.unix_ms : 0);
-    if (!t)
+    if (!t || PLANTED(EXPIRED_BAN_KEPT))
         return NULL;
     b->gone = CONTAINER_OF(t, struct entry, expiry);
     take_out(b, b->gone);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/plant.h"
 #include "core/audit_log.h"
 #include "core/query.h"
 
@@ -232,7 +233,7 @@ static void add_answer(struct ban_desk *d, struct change *c, struct now now, con
         if (c->fn)
             LOG(d->cfg.log, &log_unsaved, LF_STR("error", err_name(a->rc)));
         ban_desk_reload(d, now);
-        tell(&c->fn, c->ctx, now, E_STORE, 0);
+        tell(&c->fn, c->ctx, now, PLANTED(BAN_REPORTED_ON_FAILURE) ? 0 : E_STORE, 0);
     } else {
         LOG(d->cfg.log, &log_refused, LF_STR("error", err_name(a->rc)));
         forget(d->bans, c->copy.ban.id);
@@ -244,7 +245,8 @@ static void remove_answer(struct ban_desk *d, struct change *c, struct now now, 
 {
     int64_t id = c->copy.ban.id;
     if (rc == 0 || rc == E_NOENT) {
-        forget(d->bans, id);
+        if (!PLANTED(LIFTED_BAN_KEPT))
+            forget(d->bans, id);
         if (rc == 0 && !c->lifted)
             record(d, now, &c->copy.ban, by_of(c), &log_removed, AUDIT_SUB_BAN_REMOVED);
         settle(c, true);
@@ -310,7 +312,7 @@ int changes_carry(struct ban_desk *d, struct bans *next)
         const struct ban *b = &c->copy.ban;
         bool in = c->step == SETTLED ? !c->gone : !c->lifted && c->step != REMOVE_OUT;
         int rc = 0;
-        if (in)
+        if (in && !PLANTED(BAN_LOST_BY_RELOAD))
             rc = bans_add(next, b);
         else if (c->lifted || c->step == SETTLED)
             forget(next, b->id);

@@ -3,6 +3,7 @@
 #include "core/ban_desk_priv.h"
 
 #include "base/err.h"
+#include "base/plant.h"
 #include "core/query.h"
 
 #define PAGE        500 /* a page of the largest rows stays below QUERY_BYTES_MAX */
@@ -103,7 +104,9 @@ static bool parse_row(const struct value *v, struct ban *b)
 static int take_row(struct ban_desk *d, const struct value *v)
 {
     struct ban b;
-    int rc = parse_row(v, &b) ? bans_add(d->next, &b) : E_RANGE;
+    int rc = !parse_row(v, &b)                                   ? E_RANGE
+             : PLANTED(BAN_FORGOTTEN_AFTER_RESTART) && !d->ready ? 0
+                                                                 : bans_add(d->next, &b);
     if (b.id > d->after)
         d->after = b.id;
     if (rc == E_RANGE)

@@ -1,4 +1,5 @@
 /* How a login ends: its result, the audit, and what is counted against whom. */
+#include "base/plant.h"
 #include "core/login_priv.h"
 
 #include "wire/text.h"
@@ -43,7 +44,8 @@ static void note_login(struct logins *l, const struct login *g, struct now now)
 
 static bool is_guess(enum login_outcome o)
 {
-    return o == LOGIN_WRONG || o == LOGIN_OTP_WRONG || o == LOGIN_RESUME_WRONG;
+    return o == LOGIN_WRONG || o == LOGIN_OTP_WRONG ||
+           (o == LOGIN_RESUME_WRONG && !PLANTED(GUESS_UNCOUNTED_ON_RESUME));
 }
 
 static void tell_audit(struct logins *l, const struct login *g, enum login_outcome outcome,

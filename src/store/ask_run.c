@@ -1,6 +1,7 @@
 /* An ask over a driver that waits (sql.h). */
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/plant.h"
 #include "store/ask_sql.h"
 #include "store/entry.h"
 
@@ -37,7 +38,8 @@ static int run_guarded(struct sql *db, struct entry *e, size_t steps)
         rc = run_steps(db, e, steps);
     if (rc && rc != E_REFUSED)
         return rc;
-    int end = sql_script(db, rc ? "ROLLBACK TO ask; RELEASE ask" : "RELEASE ask");
+    bool back = rc || (PLANTED(TOKEN_REDEEMED_TWICE) && e->op == (int)QUERY_TOKEN_REDEEM);
+    int end = sql_script(db, back ? "ROLLBACK TO ask; RELEASE ask" : "RELEASE ask");
     return end ? end : rc;
 }
 
@@ -45,7 +47,8 @@ int ask_sql_run(struct sql *db, struct entry *e)
 {
     size_t steps = ask_sql_steps(e);
     ask_sql_begin(e);
-    int rc = steps > 1 ? run_guarded(db, e, steps) : run_steps(db, e, steps);
+    int rc = steps > 1 || PLANTED(TOKEN_REDEEMED_TWICE) ? run_guarded(db, e, steps)
+                                                        : run_steps(db, e, steps);
     ask_sql_end(e, rc);
     return rc == E_REFUSED ? 0 : rc;
 }

@@ -1,4 +1,5 @@
 #include "games/racing/kick.h"
+#include "base/plant.h"
 
 #include "games/racing/replies.h"
 #include "games/racing/rooms.h"
@@ -34,7 +35,8 @@ void kick_banned(struct racing *g, const struct ban *b)
         logins_drop_tokens(g->logins, b->account);
     }
     for (uint32_t at = 0; (s = slots_next(&g->sessions, &at, NULL));)
-        if (ban_covers(b, s->authenticated ? s->account : 0, &s->peer, game))
+        if (!PLANTED(BAN_NOT_ENFORCED_LIVE) &&
+            ban_covers(b, s->authenticated ? s->account : 0, &s->peer, game))
             kick(g, s, "You are banned from this server");
 }
 
@@ -63,7 +65,8 @@ void kick_account(struct racing *g, const struct notice *n)
     struct session *s;
     if (n->u.account.change != ACCOUNT_SIGNED_IN)
         logins_overtake(g->logins, n->u.account.id);
-    if (n->u.account.change == ACCOUNT_SUSPENDED || n->u.account.change == ACCOUNT_SIGNED_OUT)
+    if (n->u.account.change == ACCOUNT_SUSPENDED ||
+        (n->u.account.change == ACCOUNT_SIGNED_OUT && !PLANTED(TOKEN_KEPT_AFTER_PASSWORD_CHANGE)))
         logins_drop_tokens(g->logins, n->u.account.id); /* those made meanwhile, too */
     if (n->u.account.change == ACCOUNT_STANDING)
         stand(g, n);
