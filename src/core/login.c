@@ -8,9 +8,9 @@
  *
  * DECOY hashes the password for nothing, so that an unknown name takes as long as a wrong password.
  * DELAY is for an address that guesses, and for one that has AT_WORK_MAX logins in the other
- * states. DECIDED is one that is refused at once, until login_due tells it. A login whose link went
- * away stays until its answer has come (CANCELLED), because every ask is answered exactly once and
- * the handle must not be used again before. */
+ * states or had PACE_PER_MINUTE lately. DECIDED is one that is refused at once, until login_due
+ * tells it. A login whose link went away stays until its answer has come (CANCELLED), because every
+ * ask is answered exactly once and the handle must not be used again before. */
 #include "base/check.h"
 #include "base/err.h"
 #include "base/plant.h"
@@ -23,6 +23,10 @@
  * fill the hash queue for everybody. */
 #define AT_WORK_MAX 4u
 #define TURN_EVERY  (50 * NSEC_PER_MS)
+/* Logins of one address in a minute, good ones too; the others of it wait. A resume token costs its
+ * owner no work, and each login leaves a record in the audit for months. */
+#define PACE_PER_MINUTE 120u
+#define PACED_MAX       65536u /* addresses */
 
 static int own_guard(struct logins *l, const uint64_t seed[2])
 {
@@ -49,6 +53,7 @@ int logins_create(struct logins **ret, struct host *host, uint32_t max)
     timerq_init(&l->delays);
     hmap_init(&l->at_work, 16, seed, max);
     addr_limit_init(&l->registrations, seed, REGISTRARS_MAX);
+    addr_limit_init(&l->pace, seed, PACED_MAX);
     hmap_init(&l->claims, sizeof(int64_t), seed, 2 * max); /* of logins and of sessions */
     hmap_init(&l->releases, sizeof(int64_t), seed, 2 * max);
     int rc = own_guard(l, seed);
@@ -67,8 +72,25 @@ void login_forget_password(struct login *g)
     g->password_n = 0;
 }
 
+/* An address for which there is no room is not counted, and not kept waiting. */
+static bool keeps_pace(struct logins *l, const struct login *g, struct now now)
+{
+    const struct rate pace = rate_per(60 * NSEC_PER_S, PACE_PER_MINUTE);
+    struct hmap *m = &l->pace.full_at;
+    struct bucket b = {0};
+    uint8_t key[16];
+    addr_limit_key(&g->peer, key);
+    (void)hmap_get(m, key, &b.full_at);
+    if (!bucket_take(&b, &pace, now.mono))
+        return false;
+    if (now.mono - l->pace.swept >= (m->live < m->max ? 60 * NSEC_PER_S : NSEC_PER_S))
+        addr_limit_sweep(&l->pace, now.mono);
+    (void)!hmap_put(m, key, b.full_at); /* memory permitting */
+    return true;
+}
+
 /* Whether the address may have one more at work; it is counted then, memory permitting. */
-static bool take_turn(struct logins *l, struct login *g)
+static bool take_turn(struct logins *l, struct login *g, struct now now)
 {
     uint8_t key[16];
     uint64_t n = 0;
@@ -77,6 +99,8 @@ static bool take_turn(struct logins *l, struct login *g)
     addr_limit_key(&g->peer, key);
     (void)hmap_get(&l->at_work, key, &n);
     if (n >= AT_WORK_MAX && !PLANTED(QUEUE_WITHOUT_BOUND))
+        return false;
+    if (!keeps_pace(l, g, now))
         return false;
     g->counted = hmap_put(&l->at_work, key, n + 1) == 0;
     return true;
@@ -115,6 +139,7 @@ void logins_destroy(struct logins *l)
     slots_fini(&l->all);
     hmap_fini(&l->at_work);
     addr_limit_fini(&l->registrations);
+    addr_limit_fini(&l->pace);
     hmap_fini(&l->claims);
     hmap_fini(&l->releases);
     login_guard_destroy(l->own_guard);
@@ -179,8 +204,7 @@ static int ask_find_id(struct logins *l, struct login *g, int64_t account)
 static int ask_redeem(struct logins *l, struct login *g, struct now now)
 {
     const struct value v[] = {VALUE_OF_TEXT(span_of(g->token, TOKEN_HASH)),
-                              VALUE_OF_TEXT(login_game(l)),
-                              VALUE_OF_INT(PLANTED(EXPIRED_TOKEN_TAKEN) ? 0 : now.unix_ms)};
+                              VALUE_OF_TEXT(login_game(l)), VALUE_OF_INT(now.unix_ms)};
     return login_query(l, g, REDEEM, QUERY_TOKEN_REDEEM, v, ARRAY_LEN(v));
 }
 
@@ -394,7 +418,7 @@ static bool is_overtaken(struct logins *l, struct login *g, const struct answer 
         g->overtaken |= g->doubtful == -1 || g->doubtful == a->u.account.id;
     if (told)
         g->doubtful = 0;
-    if (!g->overtaken || g->state == CANCELLED || PLANTED(OVERTAKEN_LOGIN_LET_IN))
+    if (!g->overtaken || g->state == CANCELLED)
         return false;
     if (g->state == CLAIM)
         login_claimed(l, g, now, a->rc);
@@ -521,7 +545,7 @@ int login_start(struct logins *l, struct now now, const struct login_request *q,
     g->outcome = decide(l, g, now, q);
     if (g->outcome != LOGIN_OK) {
         later(l, g, DECIDED, now.mono);
-    } else if (delay || !take_turn(l, g)) {
+    } else if (delay || !take_turn(l, g, now)) {
         later(l, g, DELAY, now.mono + (delay ? delay : TURN_EVERY));
     } else if (begin(l, g, now)) {
         login_drop(l, g);
@@ -541,7 +565,7 @@ bool login_due(struct logins *l, struct now now, struct login_result *ret)
             return login_banned(l, g, ban_of(l, g, now), now, ret);
         if (g->state == DECIDED)
             return login_finish(l, g, g->outcome, now, ret);
-        if (!take_turn(l, g))
+        if (!take_turn(l, g, now))
             timerq_set(&l->delays, &g->delay, now.mono + TURN_EVERY);
         else if (begin(l, g, now)) {
             if (!PLANTED(WAITED_IN_VAIN))

@@ -357,6 +357,36 @@ static void registered_and_not_signed_in(void **state)
     assert_int_equal(login(x, "new", "pw"), LOGIN_OK);
 }
 
+/* Resume tokens cost no work; what they leave in the audit is bounded all the same. */
+static void logins_of_one_address_have_a_pace(void **state)
+{
+    struct fixture *x = *state;
+    const nsec begin = x->f->now.mono;
+    account(x, "ann", "pw");
+    for (int i = 0; i < 120; i++) {
+        assert_int_equal(login(x, "ann", "pw"), LOGIN_OK);
+        settle(x);
+    }
+    assert_true(x->f->now.mono == begin);
+    const struct login_request q = {.name = SPAN_LIT("ann"), .password = SPAN_LIT("pw")};
+    struct login_ref ref[3];
+    for (size_t i = 0; i < ARRAY_LEN(ref); i++)
+        assert_int_equal(start(x, &q, &ref[i]), 0);
+    fake_answer_all(x->f);
+    fake_advance(x->f, 400 * NSEC_PER_MS);
+    assert_int_equal(x->s->results_n, 0); /* two a second */
+    fake_advance(x->f, 700 * NSEC_PER_MS);
+    assert_int_equal(x->s->results_n, 2);
+    x->peer = THERE;
+    assert_int_equal(start(x, &q, &ref[0]), 0);
+    fake_answer_all(x->f);
+    assert_int_equal(x->s->results_n, 3);
+    fake_advance(x->f, NSEC_PER_S);
+    assert_int_equal(x->s->results_n, 4);
+    settle(x);
+    x->s->results_n = 0;
+}
+
 /* ---- guessing ---- */
 
 static void five_wrong_ones_ban_the_address(void **state)
@@ -743,6 +773,7 @@ int main(void)
         TEST(a_claim_for_a_link_that_left_is_given_back),
         TEST(a_claim_that_is_lost_before_the_end),
         TEST(registered_and_not_signed_in),
+        TEST(logins_of_one_address_have_a_pace),
         TEST(five_wrong_ones_ban_the_address),
         TEST(of_ipv6_the_64_is_banned),
         TEST(slow_guessers_and_the_spared_are_not_banned),
