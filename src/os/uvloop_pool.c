@@ -1,15 +1,20 @@
 /* A pool is a queue under a lock, threads that take from it, and a second queue of finished jobs
  * that the loop empties when it is woken. Only the loop's thread adds to the first and takes from
- * the second. */
+ * the second.
+ *
+ * The loop is woken by an eventfd of our own: uv_async_send marks a moment in which the loop spins
+ * until the sender goes on, which a worker of low priority does not while the loop has its core. */
 #include "os/uvloop_priv.h"
 
 #include "base/check.h"
 #include "base/err.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -21,7 +26,8 @@ struct queue {
 
 struct loop_pool {
     struct uvloop *l;
-    uv_async_t wake;
+    uv_poll_t wake;
+    int wake_fd;
     pthread_mutex_t lock;
     pthread_cond_t work, finished;
     struct queue todo, done; /* under lock */
@@ -57,6 +63,16 @@ static struct job *queue_pop(struct queue *q)
     return j;
 }
 
+/* Fails only when the counter is full: then the loop is about to wake in any case. */
+static void wake(const struct loop_pool *p)
+{
+    uint64_t one = 1;
+    ssize_t n;
+    do {
+        n = write(p->wake_fd, &one, sizeof one);
+    } while (n < 0 && errno == EINTR);
+}
+
 static void *worker(void *arg)
 {
     struct loop_pool *p = arg;
@@ -77,7 +93,9 @@ static void *worker(void *arg)
         CHECK(pthread_mutex_lock(&p->lock) == 0);
         queue_push(&p->done, j);
         CHECK(pthread_cond_signal(&p->finished) == 0);
-        CHECK(uv_async_send(&p->wake) == 0);
+        CHECK(pthread_mutex_unlock(&p->lock) == 0);
+        wake(p);
+        CHECK(pthread_mutex_lock(&p->lock) == 0);
     }
     CHECK(pthread_mutex_unlock(&p->lock) == 0);
     return NULL;
@@ -102,14 +120,21 @@ static void deliver(struct loop_pool *p, bool wait)
     }
 }
 
-static void on_wake(uv_async_t *h)
+static void on_wake(uv_poll_t *h, int status, int events)
 {
-    deliver(h->data, false);
+    struct loop_pool *p = h->data;
+    uint64_t n;
+    (void)status;
+    (void)events;
+    while (read(p->wake_fd, &n, sizeof n) < 0 && errno == EINTR)
+        ;
+    deliver(p, false);
 }
 
 static void on_closed(uv_handle_t *h)
 {
     struct loop_pool *p = h->data;
+    (void)close(p->wake_fd);
     (void)pthread_mutex_destroy(&p->lock);
     (void)pthread_cond_destroy(&p->work);
     (void)pthread_cond_destroy(&p->finished);
@@ -143,11 +168,15 @@ int uvloop_pool_open(struct loop *loop, const char *name, unsigned threads, int 
     queue_init(&p->done);
     CHECK(pthread_mutex_init(&p->lock, NULL) == 0 && pthread_cond_init(&p->work, NULL) == 0 &&
           pthread_cond_init(&p->finished, NULL) == 0);
-    if (uv_async_init(&p->l->uv, &p->wake, on_wake) != 0) {
+    p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (p->wake_fd < 0 || uv_poll_init(&p->l->uv, &p->wake, p->wake_fd) != 0) {
+        if (p->wake_fd >= 0)
+            (void)close(p->wake_fd);
         mem_free(p);
         return E_IO;
     }
     p->wake.data = p;
+    CHECK(uv_poll_start(&p->wake, UV_READABLE, on_wake) == 0);
     if (!start_threads(p, threads)) {
         uvloop_pool_close(p);
         return E_NOMEM;
