@@ -11,8 +11,8 @@
  * or AUDIT_HEAD_EVERY, and at the end. Once a day what is older than the retention is dropped, a
  * signed cut first; the newest record always stays, because the chain goes on from it.
  *
- * Accounts stand in records as "#ID" where there is one, else as the name that was tried: who is
- * deleted leaves a trail without a name. One thread. */
+ * Accounts stand in records as "#ID" where there is one, else as the name that was tried ("name #5"
+ * where it begins so): who is deleted leaves a trail without a name. One thread. */
 #ifndef SLIPGATE_CORE_AUDIT_LOG_H
 #define SLIPGATE_CORE_AUDIT_LOG_H
 

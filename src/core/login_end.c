@@ -4,21 +4,33 @@
 
 #include "wire/text.h"
 
+#include <stdio.h>
+
 static const char *const texts[LOGIN_OUTCOMES_N] = {
 #define X(name, text) [LOGIN_##name] = text,
     LOGIN_OUTCOMES(X)
 #undef X
 };
 
+/* "#5" is how an account is told: nobody puts what he does into the trail of another by trying it
+ * as a name. */
+static struct span tried(struct span name, char to[ACCOUNT_NAME_MAX + 8])
+{
+    if (name.n == 0 || name.p[0] != '#')
+        return name;
+    int n = snprintf(to, ACCOUNT_NAME_MAX + 8, "name %.*s", (int)name.n, (const char *)name.p);
+    return span_of(to, n < (int)ACCOUNT_NAME_MAX ? (size_t)n : ACCOUNT_NAME_MAX);
+}
+
 void login_audit(struct logins *l, struct now now, unsigned subtype, int64_t account,
                  struct span name, const struct addr *peer, const char *details)
 {
-    char id[24], address[ADDR_TEXT_MAX];
+    char id[24], shown[ACCOUNT_NAME_MAX + 8], address[ADDR_TEXT_MAX];
     if (!l->host->audit)
         return;
     struct audit_record r = {.type = AUDIT_ACCOUNT,
                              .subtype = (uint16_t)subtype,
-                             .account = account ? audit_account(account, id) : name,
+                             .account = account ? audit_account(account, id) : tried(name, shown),
                              .address = span_str(addr_host_text(peer, address)),
                              .details = span_str(details)};
     host_audit(l->host, now, &r);

@@ -345,6 +345,23 @@ static void a_claim_that_is_lost_before_the_end(void **state)
     assert_int_equal(login_as(x, &q).outcome, LOGIN_OK);
 }
 
+/* What is tried as a name gets into nobody's trail. */
+static void a_name_like_a_number(void **state)
+{
+    struct fixture *x = *state;
+    char name[ACCOUNT_NAME_MAX + 1] = "#1", shown[ACCOUNT_NAME_MAX + 1] = "name #1";
+    account(x, "ann", "pw");
+    assert_int_equal(login(x, "#1", "pw"), LOGIN_WRONG);
+    HEARD_LOGIN(x, "name #1", "Failed - Account not found");
+    memset(name + 2, '1', ACCOUNT_NAME_MAX - 2);
+    memset(shown + 7, '1', ACCOUNT_NAME_MAX - 7);
+    assert_int_equal(login(x, name, "pw"), LOGIN_WRONG);
+    HEARD_LOGIN(x, shown, "Failed - Account not found");
+    account(x, "#1", "pw"); /* one of before */
+    assert_int_equal(login(x, "#1", "pw"), LOGIN_OK);
+    HEARD_LOGIN(x, "#2", "Success");
+}
+
 static void registered_and_not_signed_in(void **state)
 {
     struct fixture *x = *state;
@@ -772,6 +789,7 @@ int main(void)
         TEST(a_release_is_tried_until_it_is_taken),
         TEST(a_claim_for_a_link_that_left_is_given_back),
         TEST(a_claim_that_is_lost_before_the_end),
+        TEST(a_name_like_a_number),
         TEST(registered_and_not_signed_in),
         TEST(logins_of_one_address_have_a_pace),
         TEST(five_wrong_ones_ban_the_address),
