@@ -396,7 +396,7 @@ void logins_overtake(struct logins *l, int64_t account)
     for (uint32_t at = 0; (g = slots_next(&l->all, &at, NULL));) {
         if (g->account.id == account)
             g->overtaken = true;
-        if (g->state == FIND || g->state == CREATE)
+        if (g->state == FIND || g->state == CREATE || g->state == REDEEM)
             g->doubtful = g->doubtful && g->doubtful != account ? -1 : account;
     }
 }

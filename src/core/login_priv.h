@@ -45,7 +45,7 @@ struct login {
     bool counted;     /* in at_work */
     bool claiming;    /* in claims */
     bool overtaken;   /* the account changed meanwhile: what was found is not so any more */
-    int64_t doubtful; /* FIND, CREATE: the account that did; -1: several */
+    int64_t doubtful; /* the account that did before this one's was told; -1: several */
     struct addr peer;
     uint64_t owner;
     uint8_t name_n, otp_n;

@@ -113,6 +113,26 @@ static void a_token_ends(void **state)
     assert_int_equal(resume(x, "ann", r.resume).outcome, LOGIN_RESUME_WRONG);
 }
 
+/* Taken from the store before all of them ended, and told of it after: by then it is no good. */
+static void a_token_ends_while_it_is_redeemed(void **state)
+{
+    struct fixture *x = *state;
+    struct login_ref ref;
+    int64_t id = account(x, "ann", "pw")->account.id;
+    for (unsigned before = 0; before < 2; before++) {
+        struct login_result r = password_login(x, "ann", true);
+        const struct login_request q = {.name = SPAN_LIT("ann"), .resume = span_str(r.resume)};
+        x->f->asks.delay = NSEC_NEVER;
+        assert_int_equal(start(x, &q, &ref), 0);
+        for (unsigned i = 0; i < before; i++)
+            assert_true(fake_answer(x->f));
+        logins_overtake(x->s->logins, id);
+        fake_answer_all(x->f);
+        assert_int_equal(only_result(x).outcome, LOGIN_BUSY);
+        x->f->asks.delay = 0;
+    }
+}
+
 static void a_token_passes_the_same_gates(void **state)
 {
     struct fixture *x = *state;
@@ -408,6 +428,7 @@ int main(void)
         TEST(what_is_no_token),
         TEST(a_token_is_of_its_owner),
         TEST(a_token_ends),
+        TEST(a_token_ends_while_it_is_redeemed),
         TEST(a_token_passes_the_same_gates),
         TEST(stores_that_fail),
         TEST(tokens_leave_no_trace),
