@@ -20,18 +20,19 @@ struct page *book_by_id(struct town *t, int64_t id)
 
 /* ---- bans ---- */
 
-static enum tri by_date(const struct ban_page *b, int64_t unix_ms)
+static enum tri by_date(const struct town *t, const struct ban_page *b)
 {
+    int64_t unix_ms = t->sim->now.unix_ms;
     if (!b->ban.expires)
         return YES;
     if (unix_ms >= b->ban.expires)
         return NO;
-    return b->past ? MAYBE : YES;
+    return b->past || t->jumped_at >= b->since ? MAYBE : YES;
 }
 
 enum tri book_in_force(struct town *t, struct ban_page *b)
 {
-    enum tri date = by_date(b, t->sim->now.unix_ms);
+    enum tri date = by_date(t, b);
     switch (b->state) {
     case BAN_OVER: return NO;
     case BAN_STORED: return date;
