@@ -22,6 +22,7 @@ PRESETS := dev clang tsan cover bench
 TARGET_bench := benches
 
 .PHONY: all help deps deps-build run demo test test-postgres kill tsan torture cover soak lint build-fuzz fuzz build-sim sim plants bench format install clean
+.PHONY: attack storm
 .PHONY: $(addprefix build-,release $(PRESETS))
 
 all: deps-build build-release ## build build/slipgate and its siblings
@@ -74,6 +75,15 @@ soak: export SOAK_SECONDS = $(if $(filter file,$(origin S)),600,$(S))
 soak: build-release ## a crowd that comes and goes for S=600 seconds; memory as CSV and PNG in build/soak
 	@scripts/bootstrap.sh soak
 	@SLIPGATE_BIN=build/slipgate $(PYTHON) -m pytest -q -s -m soak tests/scenario/soak
+
+storm: build-release build/storm-crowd ## 1,000 players come back at once, with tokens and without, beside a race
+	@$(PYTHON) scripts/storm
+
+build/storm-crowd: tests/scenario/storm/crowd.c
+	@$(CC) -std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -o $@ $< -lssl -lcrypto
+
+attack: build-release ## attacks from 1,000 addresses beside 40 players, in a network namespace of its own
+	@$(PYTHON) scripts/attack
 
 torture: build-dev ## unit tests and scripts with every request for memory, and every ask, failing once
 	@cd build/dev && SLIPGATE_TORTURE_FULL=1 ctest --output-on-failure --parallel $(JOBS) --label-regex torture
