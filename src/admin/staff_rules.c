@@ -145,15 +145,34 @@ enum staff_verdict staff_judge(const struct staff_policy *p, const struct staff_
     return granted ? STAFF_BY_GRANT : STAFF_LEVEL_LOW;
 }
 
-/* Behind a password nothing is shown: it may be the rest of one with blanks that was not quoted. */
+/* Whether a form of the row begins with this word; they are parted by " | ". */
+static bool begins_form(const struct staff_row *r, struct span word)
+{
+    for (const char *s = r->form; s; s = strchr(s, '|')) {
+        char one[32];
+        s += strspn(s, "| ");
+        size_t n = strcspn(s, " |");
+        if (n >= sizeof one)
+            continue;
+        memcpy(one, s, n);
+        one[n] = '\0';
+        if (staff_same(word, one))
+            return true;
+    }
+    return false;
+}
+
+/* Behind a password nothing is shown: it may be the rest of one with blanks that was not quoted.
+ * Nor behind a mistyped word, where one might stand. */
 void staff_redact(const struct staff_words *w, const struct staff_row *r, struct buf *to)
 {
+    size_t mistyped = r->secret && !r->sub && w->n > 1 && !begins_form(r, w->word[1]) ? 2 : w->n;
     bool hidden = false;
     (void)buf_append_byte(to, '/');
     for (size_t i = 0; i < w->n; i++) {
         if (i)
             (void)buf_append_byte(to, ' ');
-        hidden = hidden || (r->secret >> i & 1u);
+        hidden = hidden || i >= mistyped || (r->secret >> i & 1u);
         if (hidden)
             (void)buf_append_str(to, "***");
         else

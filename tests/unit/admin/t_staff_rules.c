@@ -171,6 +171,10 @@ static void passwords_are_left_out(void **state)
     check_redacted("/password old new twice", "/password *** *** ***");
     check_redacted("/password old correct horse battery staple", "/password *** *** *** *** ***");
     check_redacted("/account create joe secret", "/account create joe ***");
+    check_redacted("/account exprt secret", "/account exprt ***");
+    check_redacted("/account creat joe secret", "/account creat *** ***");
+    check_redacted("/account Status joe", "/account Status joe");
+    check_redacted("/account", "/account");
     check_redacted("/account changepassword joe correct horse",
                    "/account changepassword joe *** ***");
     check_redacted("/ACCOUNT changepassword joe secret", "/ACCOUNT changepassword joe ***");
