@@ -127,8 +127,10 @@ static void guess(struct conn *c)
     if (how == 0)
         used_token(c, token, &name);
     if (how > 0 && how < 4)
-        for (size_t i = 0; i <= TOKEN_TEXT; i++)
-            token[i] = i < TOKEN_TEXT ? hex[below(c, 16)] : '\0';
+        for (size_t i = 0; i < TOKEN_TEXT; i++) {
+            token[i] = hex[below(c, 16)];
+            token[i + 1] = '\0';
+        }
     (void)snprintf(password, sizeof password, "wrong-%04u", (unsigned)below(c, 10000));
     say(c, name, password, token[0] ? token : NULL);
 }

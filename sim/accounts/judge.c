@@ -236,9 +236,10 @@ static void take_token(struct town *t, struct resident_link *l, struct span toke
     k->put_at = put_time(t, token);
     k->good_to_ms = l->begun_ms + (int64_t)t->resume_s * 1000;
     k->until_ms = t->sim->now.unix_ms + (int64_t)t->resume_s * 1000;
-    if (jumped_since(t, l->begun) || k->put_at <= l->page->changed)
+    if (k->put_at <= l->page->changed)
         k->good = MAYBE;
-    if (t->reloaded_at >= l->begun) { /* made to last as long as before, or as now */
+    /* Made before the clock jumped, or to last as long as another configuration says. */
+    if (jumped_since(t, l->begun) || t->reloaded_at >= l->begun) {
         k->good = MAYBE;
         k->until_ms = 0;
     }
@@ -315,10 +316,10 @@ static const char *resume_refused(const struct town *t, const struct resident_li
 {
     struct token_page *k = l->token;
     const char *wrong = NULL;
-    if (k && k->whose == l->page) {
+    if (k && l->page && k->whose == l->page) {
         if (l->token_was == YES && k->good != NO && !k->contested &&
             t->sim->now.unix_ms < k->good_to_ms && !jumped_since(t, k->put_at) &&
-            k->whose->changed < k->put_at)
+            l->page->changed < k->put_at)
             wrong = "a token that is good was refused";
         if (k->trying < 2) /* else the other one may have it */
             k->good = NO;
