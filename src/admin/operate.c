@@ -208,26 +208,88 @@ static void run_why(struct op *op)
 
 /* ---- sessions and rooms ---- */
 
+struct row_id {
+    uint8_t n, p[64];
+};
+
+/* Rows come in no order, and there may be more than an answer holds: a first walk finds the `most`
+ * smallest ids behind `after`, kept as a heap with the greatest on top; a second one writes them.
+ */
 struct walk {
     struct buf *json;
     const char *game;
-    struct span name; /* only these; empty: all */
-    uint32_t n, most;
-    bool more, found;
+    struct span name;  /* only these; empty: all */
+    struct span after; /* ids behind this one */
+    struct row_id *heap;
+    uint32_t n, most, written;
+    bool more, found, writes;
 };
+
+static int id_order(struct span a, struct span b)
+{
+    int c = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+    return c ? c : (a.n > b.n) - (a.n < b.n);
+}
+
+static struct span heap_id(const struct walk *w, uint32_t i)
+{
+    return span_of(w->heap[i].p, w->heap[i].n);
+}
+
+static void heap_swap(struct walk *w, uint32_t a, uint32_t b)
+{
+    struct row_id t = w->heap[a];
+    w->heap[a] = w->heap[b];
+    w->heap[b] = t;
+}
+
+static void heap_sink(struct walk *w)
+{
+    for (uint32_t at = 0, child; (child = 2 * at + 1) < w->n; at = child) {
+        if (child + 1 < w->n && id_order(heap_id(w, child + 1), heap_id(w, child)) > 0)
+            child++;
+        if (id_order(heap_id(w, at), heap_id(w, child)) >= 0)
+            break;
+        heap_swap(w, at, child);
+    }
+}
+
+static void heap_put(struct walk *w, struct span id)
+{
+    struct row_id row = {.n = (uint8_t)(id.n < sizeof row.p ? id.n : sizeof row.p)};
+    memcpy(row.p, id.p, row.n);
+    if (w->n == w->most) {
+        w->more = true;
+        if (id_order(id, heap_id(w, 0)) > 0)
+            return;
+        w->heap[0] = row;
+        heap_sink(w);
+        return;
+    }
+    w->heap[w->n] = row;
+    for (uint32_t at = w->n++; at && id_order(heap_id(w, at), heap_id(w, (at - 1) / 2)) > 0;
+         at = (at - 1) / 2)
+        heap_swap(w, at, (at - 1) / 2);
+}
+
+/* Whether the row is to be written now. */
+static bool wants_row(struct walk *w, struct span id)
+{
+    if (w->after.n && id_order(id, w->after) <= 0)
+        return false;
+    if (!w->writes)
+        heap_put(w, id);
+    return w->writes && w->n && id_order(id, heap_id(w, 0)) <= 0;
+}
 
 static bool put_player(void *ctx, const struct player_view *p)
 {
     struct walk *w = ctx;
     char text[ADDR_TEXT_MAX];
-    if (w->name.n && !span_eq(p->name, w->name))
+    if ((w->name.n && !span_eq(p->name, w->name)) || !wants_row(w, p->session))
         return true;
-    if (w->n == w->most) {
-        w->more = true;
-        return false;
-    }
     struct buf *b = w->json;
-    (void)buf_append_str(b, w->n++ ? ",{" : "{");
+    (void)buf_append_str(b, w->written++ ? ",{" : "{");
     desk_put_text(b, "session", p->session);
     desk_put_text(b, "game", span_str(w->game));
     desk_put_text(b, "name", p->name);
@@ -243,12 +305,10 @@ static bool put_player(void *ctx, const struct player_view *p)
 static bool put_room(void *ctx, const struct room_view *r)
 {
     struct walk *w = ctx;
-    if (w->n == w->most) {
-        w->more = true;
-        return false;
-    }
+    if (!wants_row(w, r->id))
+        return true;
     struct buf *b = w->json;
-    (void)buf_append_str(b, w->n++ ? ",{" : "{");
+    (void)buf_append_str(b, w->written++ ? ",{" : "{");
     desk_put_text(b, "room", r->id);
     desk_put_text(b, "game", span_str(w->game));
     desk_put_text(b, "name", r->name);
@@ -259,28 +319,46 @@ static bool put_room(void *ctx, const struct room_view *r)
     return true;
 }
 
-/* Rows of every game, or of the one that is named. */
-static void run_walk(struct op *op)
+static void walk_games(struct op *op, struct walk *w)
 {
     const struct staff_games *g = op->o->cfg.games;
     struct span game = op->args.text[ARG_GAME];
-    bool rooms = op->row->name[0] == 'r';
+    for (size_t i = 0; i < g->count(g->ctx); i++) {
+        w->game = g->name(g->ctx, i);
+        if (game.n && !span_eq(game, span_str(w->game)))
+            continue;
+        if (op->row->name[0] == 'r')
+            g->rooms(g->ctx, i, put_room, w);
+        else
+            g->players(g->ctx, i, put_player, w);
+    }
+}
+
+/* Rows of every game, or of the one that is named. */
+static void run_walk(struct op *op)
+{
     struct buf json;
-    struct walk w = {.json = &json, .name = op->args.text[ARG_NAME], .most = OPERATE_ROWS_MAX};
+    struct walk w = {.json = &json,
+                     .name = op->args.text[ARG_NAME],
+                     .after = op->args.text[ARG_AFTER],
+                     .most = OPERATE_ROWS_MAX};
     if (arg_given(&op->args, ARG_MOST))
         w.most = (uint32_t)op->args.number[ARG_MOST];
+    w.heap = mem_zalloc(w.most, sizeof w.heap[0]);
+    if (!w.heap) {
+        op_refuse_code(op->o, op->token, E_NOMEM);
+        return;
+    }
     buf_init(&json, OPERATE_ROWS_MAX * ROW_BYTES_MAX);
     (void)buf_append_str(&json, "{\"rows\":[");
-    for (size_t i = 0; i < g->count(g->ctx) && !w.more; i++) {
-        w.game = g->name(g->ctx, i);
-        if (game.n && !span_eq(game, span_str(w.game)))
-            continue;
-        if (rooms)
-            g->rooms(g->ctx, i, put_room, &w);
-        else
-            g->players(g->ctx, i, put_player, &w);
-    }
-    (void)buf_printf(&json, "],\"more\":%s}", w.more ? "true" : "false");
+    walk_games(op, &w);
+    w.writes = true;
+    walk_games(op, &w);
+    (void)buf_printf(&json, "],\"more\":%s", w.more ? "true" : "false");
+    if (w.more)
+        desk_put_text(&json, "after", heap_id(&w, 0));
+    (void)buf_append_byte(&json, '}');
+    mem_free(w.heap);
     reply_buf(op, &json);
 }
 
@@ -444,9 +522,9 @@ static const struct operate_row rows[] = {
     {"ban remove", RUNNING, ARG(ID), 0, op_ban_remove},
     {"ban import", RUNNING, ARG(LINES), ARG(FORCE), op_ban_import},
     {"ban export", RUNNING, 0, ARG(AFTER_ID), op_ban_export},
-    {"session list", RUNNING, 0, ARG(GAME) | ARG(NAME) | ARG(MOST), run_walk},
+    {"session list", RUNNING, 0, ARG(GAME) | ARG(NAME) | ARG(AFTER) | ARG(MOST), run_walk},
     {"session kick", RUNNING, 0, ARG(SESSION) | ARG(ALL) | ARG(REASON), run_session_kick},
-    {"room list", RUNNING, 0, ARG(GAME) | ARG(MOST), run_walk},
+    {"room list", RUNNING, 0, ARG(GAME) | ARG(AFTER) | ARG(MOST), run_walk},
     {"room close", RUNNING, 0, ARG(ROOM) | ARG(ALL), run_room_close},
     {"reload", RUNNING, 0, 0, run_life},
     {"drain", RUNNING, 0, ARG(STOP), run_life},

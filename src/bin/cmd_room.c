@@ -17,7 +17,8 @@ static const struct option_row options[] = {
     OPTION_SET,
     OPTION_JSON,
     {"game", "NAME", "list: only of this game"},
-    {"most", "N", "list: at most so many"},
+    {"after", "ROOM", "list: those behind this one, by their ids"},
+    {"most", "N", "list: at most so many, and 1,000"},
     {"all", NULL, "close-all: yes, every room"},
 };
 
@@ -30,5 +31,7 @@ const struct command command_room = {
     .options = options,
     .options_n = ARRAY_LEN(options),
     .details = "Players of a closed room stay connected. A server must be running.\n",
+    .examples = "  slipgate room list\n"
+                "  slipgate room close 0123456789abcdef0123456789abcdef\n",
     .run = run,
 };

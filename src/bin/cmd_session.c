@@ -18,7 +18,8 @@ static const struct option_row options[] = {
     OPTION_JSON,
     {"game", "NAME", "list: only of this game"},
     {"name", "NAME", "list: only players of this name"},
-    {"most", "N", "list: at most so many"},
+    {"after", "SESSION", "list: those behind this one, by their ids"},
+    {"most", "N", "list: at most so many, and 1,000"},
     {"reason", "TEXT", "kick: what the player reads"},
     {"all", NULL, "kick-all: yes, everybody"},
 };
@@ -32,5 +33,8 @@ const struct command command_session = {
     .options = options,
     .options_n = ARRAY_LEN(options),
     .details = "A server must be running.\n",
+    .examples =
+        "  slipgate session list --name bob\n"
+        "  slipgate session kick 0123456789abcdef0123456789abcdef --reason 'See you tomorrow'\n",
     .run = run,
 };

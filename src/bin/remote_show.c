@@ -117,6 +117,8 @@ static void print_object(struct span object)
         } else if (json_name_is(name, "more")) {
             if (v.type == JSON_TRUE)
                 printf("(there are more)\n");
+        } else if (json_name_is(name, "after") && v.type == JSON_STRING) {
+            printf("(the next ones: --after %.*s)\n", (int)v.raw.n - 2, (const char *)v.raw.p + 1);
         } else {
             buf_init(&line, 1u << 20);
             put_value(name, &v, &line);
