@@ -139,7 +139,11 @@ const struct command command_account = {
         "grant NAME COMMAND, revoke NAME COMMAND, why NAME COMMAND, otp-enrol NAME,\n"
         "otp-disable NAME. NAME is an account's name, or its email address.\n\n"
         "Passwords are asked for on the terminal, or read with --password-stdin. All but why work\n"
-        "with the server stopped too, on the database itself.\n\n"
-        "The first administrator: slipgate account create --admin NAME\n",
+        "with the server stopped too, on the database itself. The first administrator is made\n"
+        "like any other, with --admin.\n",
+    .examples = "  slipgate account create --admin mary\n"
+                "  slipgate account list --most 20\n"
+                "  echo \"$PASSWORD\" | slipgate account password mary --password-stdin\n"
+                "  slipgate account otp-enrol mary\n",
     .run = run,
 };

@@ -152,5 +152,7 @@ const struct command command_audit = {
         "the newest records with the heads that tell of them: keep what head prints elsewhere\n"
         "from time to time, and give it back with --head. key prints the public key. export\n"
         "writes lines of JSON that verify --file reads. tail goes on until it is interrupted.\n",
+    .examples = "  slipgate audit list --type GMCommand --since 7d\n"
+                "  slipgate audit verify\n",
     .run = run,
 };

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHUNK 24000u /* bytes of lines that one request of an import carries */
+#define CHUNK       24000u /* bytes of lines that one request of an import carries */
+#define CHUNK_LINES 500u   /* and lines: fewer than the server can have under way */
 
 static int send_chunk(struct remote *r, struct buf *lines, int64_t total[2])
 {
@@ -36,11 +37,15 @@ static int send_file(struct remote *r, FILE *file, int64_t total[2])
     char *line = NULL;
     size_t cap = 0;
     ssize_t n;
+    unsigned held = 0;
     int code = EXIT_FINE;
     buf_init(&lines, 2 * CHUNK);
     while (code == EXIT_FINE && (n = getline(&line, &cap, file)) >= 0) {
-        if (lines.n && lines.n + (size_t)n > CHUNK)
+        if (lines.n && (lines.n + (size_t)n > CHUNK || held == CHUNK_LINES)) {
             code = send_chunk(r, &lines, total);
+            held = 0;
+        }
+        held++;
         if (code == EXIT_FINE && buf_append(&lines, line, (size_t)n))
             code = command_failed("a line is too long");
     }
@@ -155,5 +160,8 @@ const struct command command_ban = {
         "\n"
         "add ends the sessions it covers at once. export writes one JSON object a line, and\n"
         "import reads such; - is standard input. A server must be running.\n",
+    .examples = "  slipgate ban add --address 203.0.113.0/24 --for-s 86400 --reason bots\n"
+                "  slipgate ban add --account bob --reason cheating\n"
+                "  slipgate ban export > bans.jsonl\n",
     .run = run,
 };

@@ -103,5 +103,6 @@ const struct command command_bots = {
 #undef X
         "An update that --link took is neither expected nor lost. A name that is no link's is a "
         "FILE.\n",
+    .examples = "  slipgate bots --players 20 --duration 30 --link wifi\n",
     .run = run,
 };

@@ -255,5 +255,7 @@ const struct command command_certificate = {
         "renew makes a new certificate from tls.hostname and tls.public_ip and keeps the old\n"
         "file beside it. A running server notices and shows it to new connections; clients\n"
         "that pin the old fingerprint have to learn the new one.\n",
+    .examples = "  slipgate certificate show\n"
+                "  slipgate certificate renew --set tls.hostname=play.example.org\n",
     .run = run,
 };

@@ -207,5 +207,7 @@ const struct command command_config = {
         "check says whether the configuration is right, and if not, what to change.\n"
         "print writes a configuration file with every key, its value, where that comes from, its\n"
         "meaning and range. Keys at their default are commented out; secrets are masked.\n",
+    .examples = "  slipgate config check --config new.ini\n"
+                "  slipgate config print > slipgate.ini\n",
     .run = run,
 };

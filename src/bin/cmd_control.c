@@ -42,6 +42,7 @@ const struct command command_reload = {
     .options = options,
     .options_n = ARRAY_LEN(options),
     .details = "Says what is wrong, if anything is; then nothing has changed.\n",
+    .examples = "  slipgate config check && slipgate reload\n",
     .run = run_reload,
 };
 
@@ -52,6 +53,7 @@ const struct command command_drain = {
     .options = options_drain,
     .options_n = ARRAY_LEN(options_drain),
     .details = "Those who play may finish within server.drain_timeout_s.\n",
+    .examples = "  slipgate drain --stop\n",
     .run = run_drain,
 };
 
@@ -61,6 +63,8 @@ const struct command command_status = {
     .arguments = "",
     .options = options,
     .options_n = ARRAY_LEN(options),
+    .examples = "  slipgate status\n"
+                "  slipgate status --json | jq .services\n",
     .run = run_status,
 };
 
@@ -72,6 +76,8 @@ const struct command command_command = {
     .args_max = 1,
     .options = options,
     .options_n = ARRAY_LEN(options),
-    .details = "For example: slipgate command '/kick bob'. See docs/moderation.md.\n",
+    .details = "The answer is printed. See docs/moderation.md.\n",
+    .examples = "  slipgate command '/kick bob'\n"
+                "  slipgate command '/announce log The server restarts at noon.'\n",
     .run = run_say,
 };

@@ -140,5 +140,6 @@ const struct command command_migrate = {
         "changes nothing. up applies those that are missing, each whole or not at all, with\n"
         "the database locked against others: stop the server first where it is SQLite. The\n"
         "server does the same when it starts.\n",
+    .examples = "  slipgate migrate status\n",
     .run = run,
 };

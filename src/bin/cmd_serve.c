@@ -36,5 +36,7 @@ const struct command command_serve = {
     .details = "SIGTERM and SIGINT let players finish within server.drain_timeout_s, a second one\n"
                "ends it at once. SIGHUP reloads configuration, certificate and log file. SIGUSR1\n"
                "drains without an end.\n",
+    .examples = "  slipgate serve --config slipgate.ini\n"
+                "  slipgate serve --set data.dir=data --set log.level=debug\n",
     .run = run,
 };

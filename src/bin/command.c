@@ -112,6 +112,8 @@ static int help_command(const struct command *c)
     help_row("--help", "show this");
     if (c->details)
         printf("\n%s", c->details);
+    if (c->examples)
+        printf("\nExamples:\n%s", c->examples);
     return EXIT_FINE;
 }
 

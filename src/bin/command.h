@@ -49,6 +49,7 @@ struct command {
     const struct option_row *options;
     size_t options_n;
     const char *details;                /* further paragraphs of --help, or NULL */
+    const char *examples;               /* lines of --help, each with its LF; or NULL */
     int (*run)(const struct cmdline *); /* an exit_code */
 };
 
@@ -69,8 +70,8 @@ int command_failed(const char *fmt, ...) PRINTF_LIKE(1, 2);
 int command_main(const struct command *const *commands, size_t n, int argc, char **argv);
 
 /* Each is defined in its own cmd_*.c. */
-extern const struct command command_serve, command_config, command_certificate, command_audit, command_bots,
-    command_account, command_ban, command_session, command_room, command_reload, command_drain,
-    command_status, command_command, command_migrate;
+extern const struct command command_serve, command_config, command_certificate, command_audit,
+    command_bots, command_account, command_ban, command_session, command_room, command_reload,
+    command_drain, command_status, command_command, command_migrate;
 
 #endif
