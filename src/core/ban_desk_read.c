@@ -6,8 +6,11 @@
 #include "base/plant.h"
 #include "core/query.h"
 
-#define PAGE        500 /* a page of the largest rows stays below QUERY_BYTES_MAX */
-#define READ_EVERY  (30 * NSEC_PER_S)
+#define PAGE       500 /* a page of the largest rows stays below QUERY_BYTES_MAX */
+#define READ_EVERY (30 * NSEC_PER_S)
+/* Between two readings of a list of several pages: other processes that ban guessers by the dozen
+ * must not keep the database busy with a hundred pages for each. */
+#define RESTS       NSEC_PER_S
 #define ADDR_DIGITS 32u
 
 static const struct log_row log_read = {LOG_INFO, "ban.list_read", "list of bans read"};
@@ -22,9 +25,12 @@ void ban_desk_reload(struct ban_desk *d, struct now now)
 {
     if (d->next) {
         d->again = true;
-    } else if (now.mono < d->reload_at || d->reloads == 0) {
-        d->reload_at = now.mono;
-        ban_desk_wake(d, now.mono);
+    } else {
+        nsec at = now.mono < d->rests ? d->rests : now.mono;
+        if (at >= d->reload_at && d->reloads)
+            return;
+        d->reload_at = at;
+        ban_desk_wake(d, at);
     }
 }
 
@@ -134,7 +140,8 @@ static void finish(struct ban_desk *d, struct now now)
     metrics_add(d->cfg.metrics, d->rows + ROW_READ_OK, 1);
     d->ready = true;
     d->reload_faults = 0;
-    d->reload_at = now.mono + (d->again ? 0 : READ_EVERY);
+    d->rests = now.mono + (bans_live(d->bans) > PAGE ? RESTS : 0);
+    d->reload_at = d->again ? d->rests : now.mono + READ_EVERY;
     changes_settle(d, now);
 }
 

@@ -37,6 +37,7 @@ static void reads_in_pages(void **state)
     assert_int_equal(w.enforced, 1501);
     /* A page that fails leaves all as it was. */
     (void)row("10.2.0.1", 0);
+    pass(NSEC_PER_S);
     message(CLUSTER_BAN_ADDED);
     turn();
     answer_nth(0);
@@ -44,6 +45,35 @@ static void reads_in_pages(void **state)
     answer_nth(0);
     assert_int_equal(bans_live(ban_desk_list(w.desk)), 1501);
     assert_int_equal(who("10.2.0.1"), 0);
+}
+
+/* However many bans others make, a long list is read once a second. */
+static void a_long_list_rests(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 501; i++) {
+        char net[32];
+        (void)snprintf(net, sizeof net, "10.1.%u.%u", i / 250, i % 250 + 1);
+        (void)row(net, 0);
+    }
+    open_and_read();
+    assert_int_equal(store.lists, 2);
+    (void)row("10.2.0.1", 0);
+    for (unsigned i = 0; i < 20; i++) {
+        message(CLUSTER_BAN_ADDED);
+        settle();
+        pass(10 * NSEC_PER_MS);
+    }
+    assert_int_equal(store.lists, 2);
+    pass(NSEC_PER_S);
+    settle();
+    assert_int_equal(store.lists, 4);
+    assert_int_equal(who("10.2.0.1"), 502);
+    pass(2 * NSEC_PER_S);
+    (void)row("10.2.0.2", 0);
+    message(CLUSTER_BAN_ADDED); /* after a while it is at once */
+    settle();
+    assert_int_equal(who("10.2.0.2"), 503);
 }
 
 static void reads_every_half_minute(void **state)
@@ -506,6 +536,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(reads_at_the_start),
         T(reads_in_pages),
+        T(a_long_list_rests),
         T(reads_every_half_minute),
         T(keeps_what_it_read),
         T(a_message_reads_at_once),
