@@ -49,7 +49,6 @@ struct spool {
 
 struct sim_desks {
     struct sim *sim;
-    uint64_t asks;
     bool dead, live; /* live: the service is there */
     struct relay service, own, hash, presence_relay;
     struct spool spool;
@@ -132,7 +131,7 @@ static int relay_submit(struct ask_port *port, const struct ask *ask, struct ask
     struct relayed *r = alloc_own(sizeof *r);
     *r = (struct relayed){.relay = relay, .owner = owner};
     note_ask(&r->note, ask);
-    r->note.serial = ++relay->desks->asks;
+    r->note.serial = ++s->disk->asks;
     struct store_note note = r->note;
     list_push_back(&relay->asks, &r->in);
     (void)alloc_fault_suspend(!relay->mine && relay != &relay->desks->presence_relay);

