@@ -7,7 +7,9 @@
 #define DAY_MS       (INT64_C(86400) * 1000)
 #define MINUTE_MS    INT64_C(60000)
 #define SHUTDOWN_MAX INT64_C(86400)
-#define SHUT_LAST    30u /* seconds before the end in which nobody signs in */
+/* Of all players together: each goes through the whole audit log. */
+#define EXPORTS_PER_MINUTE 12u
+#define SHUT_LAST          30u /* seconds before the end in which nobody signs in */
 
 /* ---- asking the desk ---- */
 
@@ -342,9 +344,16 @@ int run_account_export(struct staff_job *j)
 {
     struct desk_request r = {
         .op = DESK_EXPORT, .own = true, .id = j->by.account, .old = staff_arg(j, 2)};
+    const struct rate pace = rate_per(60 * NSEC_PER_S, EXPORTS_PER_MINUTE);
     if (j->words.n != 3)
         return staff_usage(j);
-    return has_account(j) ? ask(j, &r, on_export) : JOB_DONE;
+    if (!has_account(j))
+        return JOB_DONE;
+    if (!bucket_take(&j->staff->exports, &pace, j->now.mono)) {
+        staff_print(j, "Too many players ask for this now. Please try again in a minute.");
+        return JOB_DONE;
+    }
+    return ask(j, &r, on_export);
 }
 
 int run_account_delete_own(struct staff_job *j)

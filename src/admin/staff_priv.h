@@ -6,6 +6,7 @@
 #include "admin/staff_rules.h"
 #include "base/hmap.h"
 #include "base/list.h"
+#include "core/limit.h"
 
 #define TARGETS_MAX 64u /* sessions of one account that are dealt with */
 
@@ -57,6 +58,7 @@ struct staff {
     bool closed;
     struct loop_timer *timer, *countdown;
     struct hmap repeats, denied;
+    struct bucket exports;
     nsec shutdown_at; /* NSEC_NEVER: none is announced */
     bool shut;        /* nobody may sign in */
 };

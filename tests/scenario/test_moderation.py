@@ -138,6 +138,15 @@ def test_a_ban_of_an_address_reaches_nobody_above(operator, join_server, connect
     until(lambda: "only by force" in say(master, f"/ban ip {target.name}"), "as every loopback address is refused")
 
 
+def test_exports_of_all_players_have_a_pace(new_server, connect):
+    """Each goes through the whole audit log: many accounts together must not keep the database busy."""
+    server = new_server()
+    players = [connect(server).log_in(fresh_name("p"), PASSWORD) for _ in range(13)]
+    answers = [say(player, f'/account export "{PASSWORD}"') for player in players]
+    assert all(answer.startswith("{") for answer in answers[:12])
+    assert answers[12] == "Too many players ask for this now. Please try again in a minute."
+
+
 def test_mute(staff, join_server):
     master, player, other = staff(2), join_server(), join_server()
     muted = {"command": "ERROR", "message": "You are muted."}
