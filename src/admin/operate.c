@@ -520,7 +520,7 @@ static const struct operate_row rows[] = {
     {"ban add", RUNNING, 0, BAN_MAY, op_ban_add},
     {"ban list", RUNNING, 0, ARG(AFTER_ID) | ARG(MOST), op_ban_list},
     {"ban remove", RUNNING, ARG(ID), 0, op_ban_remove},
-    {"ban import", RUNNING, ARG(LINES), ARG(FORCE), op_ban_import},
+    {"ban import", RUNNING, ARG(LINES), ARG(FORCE) | ARG(FROM_LINE), op_ban_import},
     {"ban export", RUNNING, 0, ARG(AFTER_ID), op_ban_export},
     {"session list", RUNNING, 0, ARG(GAME) | ARG(NAME) | ARG(AFTER) | ARG(MOST), run_walk},
     {"session kick", RUNNING, 0, ARG(SESSION) | ARG(ALL) | ARG(REASON), run_session_kick},

@@ -19,6 +19,7 @@
     X(EVIDENCE, evidence, TEXT, 0, 127)             \
     X(FOR_S, for_s, NUMBER, 0, INT64_C(3155760000)) \
     X(FORCE, force, FLAG, 0, 0)                     \
+    X(FROM_LINE, from_line, NUMBER, 1, UINT32_MAX)  \
     X(GAME, game, TEXT, 0, 31)                      \
     X(ID, id, NUMBER, 1, INT64_MAX)                 \
     X(LEVEL, level, NUMBER, 1, 3)                   \

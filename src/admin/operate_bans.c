@@ -332,6 +332,8 @@ void op_ban_import(struct op *op)
     bool force = op->args.number[ARG_FORCE] != 0;
     buf_init(&why, 1024);
     ban_reader_init(&reader, op->args.text[ARG_LINES], op->by->name, op->now.unix_ms, force);
+    if (arg_given(&op->args, ARG_FROM_LINE)) /* a piece of a longer text: errors name its lines */
+        reader.line = (uint32_t)op->args.number[ARG_FROM_LINE] - 1u;
     while ((rc = ban_read(&reader, &ban, &why)) != 0) {
         if (rc > 0) {
             w->pending++;

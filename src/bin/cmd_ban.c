@@ -9,59 +9,67 @@
 #define CHUNK       24000u /* bytes of lines that one request of an import carries */
 #define CHUNK_LINES 500u   /* and lines: fewer than the server can have under way */
 
-static int send_chunk(struct remote *r, struct buf *lines, int64_t total[2])
+struct import {
+    struct remote *r;
+    struct buf lines; /* that wait to be sent */
+    uint32_t held;    /* how many those are */
+    int64_t from;     /* number of the first of them */
+    int64_t added, refused;
+    bool told; /* what was wrong with some: the first ones say enough */
+};
+
+static int send_chunk(struct import *x)
 {
+    struct remote *r = x->r;
     struct buf errors;
     remote_begin(r, "ban import");
-    remote_text(r, "lines", buf_span(lines));
+    remote_text(r, "lines", buf_span(&x->lines));
+    remote_number(r, "from_line", x->from);
     if (cmdline_has(r->line, "force"))
         remote_flag(r, "force");
-    buf_clear(lines);
+    buf_clear(&x->lines);
+    x->from += x->held;
+    x->held = 0;
     int code = remote_call(r);
     if (code)
         return code;
-    total[0] += remote_member_int(r, "added");
-    total[1] += remote_member_int(r, "refused");
+    x->added += remote_member_int(r, "added");
+    x->refused += remote_member_int(r, "refused");
     buf_init(&errors, 16384);
-    if (remote_member_text(r, "errors", &errors) && errors.n)
+    if (!x->told && remote_member_text(r, "errors", &errors) && errors.n) {
+        x->told = true;
         (void)command_failed("%.*s", (int)errors.n, (const char *)errors.p);
+    }
     buf_fini(&errors);
     return EXIT_FINE;
 }
 
-/* Line by line into chunks; what is wrong is said by the server, with the line's number in its
- * chunk. */
-static int send_file(struct remote *r, FILE *file, int64_t total[2])
+/* Line by line into chunks; what is wrong is said by the server, with the line's number. */
+static int send_file(struct import *x, FILE *file)
 {
-    struct buf lines;
     char *line = NULL;
     size_t cap = 0;
     ssize_t n;
-    unsigned held = 0;
     int code = EXIT_FINE;
-    buf_init(&lines, 2 * CHUNK);
     while (code == EXIT_FINE && (n = getline(&line, &cap, file)) >= 0) {
-        if (lines.n && (lines.n + (size_t)n > CHUNK || held == CHUNK_LINES)) {
-            code = send_chunk(r, &lines, total);
-            held = 0;
-        }
-        held++;
-        if (code == EXIT_FINE && buf_append(&lines, line, (size_t)n))
+        if (x->held && (x->lines.n + (size_t)n > CHUNK || x->held == CHUNK_LINES))
+            code = send_chunk(x);
+        x->held++;
+        if (code == EXIT_FINE && buf_append(&x->lines, line, (size_t)n))
             code = command_failed("a line is too long");
     }
     if (code == EXIT_FINE && ferror(file))
         code = command_failed("%s", strerror(errno));
-    if (code == EXIT_FINE && lines.n)
-        code = send_chunk(r, &lines, total);
+    if (code == EXIT_FINE && x->held)
+        code = send_chunk(x);
     free(line);
-    buf_fini(&lines);
     return code;
 }
 
 static int import(struct remote *r, const struct remote_verb *verb)
 {
     const char *path = r->line->args_n == 2 ? r->line->args[1] : NULL;
-    int64_t total[2] = {0, 0};
+    struct import x = {.r = r, .from = 1};
     (void)verb;
     if (!path)
         return command_wrong("ban import needs: FILE; - is standard input");
@@ -69,16 +77,18 @@ static int import(struct remote *r, const struct remote_verb *verb)
     FILE *file = in ? stdin : fopen(path, "re");
     if (!file)
         return command_failed("%s: %s", path, strerror(errno));
-    int code = send_file(r, file, total);
+    buf_init(&x.lines, 2 * CHUNK);
+    int code = send_file(&x, file);
+    buf_fini(&x.lines);
     if (!in)
         (void)fclose(file);
     if (code)
         return code;
     char text[96];
-    int n = snprintf(text, sizeof text, "{\"added\":%lld,\"refused\":%lld}", (long long)total[0],
-                     (long long)total[1]);
+    int n = snprintf(text, sizeof text, "{\"added\":%lld,\"refused\":%lld}", (long long)x.added,
+                     (long long)x.refused);
     remote_show(r, span_of(text, (size_t)n));
-    return total[1] ? EXIT_FAILED : EXIT_FINE;
+    return x.refused ? EXIT_FAILED : EXIT_FINE;
 }
 
 static int export(struct remote *r, const struct remote_verb *verb)

@@ -134,6 +134,13 @@ def test_five_thousand_bans(new_server, tmp_path):
     assert len(page["rows"]) == 1000 and page["more"] is True
 
 
+def test_a_wrong_line_far_down_is_named(operator, tmp_path):
+    rows = [f'{{"address":"10.9.{i // 250}.{i % 250}"}}' for i in range(1300)]
+    rows[1203] = "nonsense"
+    (tmp_path / "bans").write_text("\n".join(rows) + "\n\n")
+    assert operator.refused("ban", "import", tmp_path / "bans").startswith("line 1204: ")
+
+
 def test_pages_of_sessions(operator, join_server):
     players = {join_server().id for _ in range(5)}
     found, after = [], ["--after", "0"]
