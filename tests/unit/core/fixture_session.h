@@ -13,8 +13,10 @@
 
 #include <stdio.h>
 
-#define FX_ROWS     1200u
-#define FX_ASKS     512u
+#ifndef FX_ROWS /* a fuzzer wants less to clear */
+#define FX_ROWS 1200u
+#define FX_ASKS 512u
+#endif
 #define FX_ACCOUNTS 40
 #define FX_GAME     "game"
 
@@ -33,6 +35,7 @@ struct fx_store {
     bool suspended[FX_ACCOUNTS], muted[FX_ACCOUNTS];
     int64_t level;
     unsigned asked[QUERY_N];
+    unsigned starts; /* processes so far */
 };
 
 struct fx_ask {
@@ -55,17 +58,17 @@ struct fx {
     struct sessions *ss;
     struct session_policy policy;
     struct now now;
-    struct fx_ask asks[FX_ASKS]; /* oldest first */
     size_t asks_n;
     bool hold; /* answers wait for fx_answer */
     enum fx_fault fault;
     unsigned faults; /* how many asks it befalls */
-    unsigned logged;
+    unsigned logged, answered;
     nsec wake;
     struct session_result results[64]; /* what sessions_answer said, the newest 64 */
     size_t results_n;
     struct session_ended ended[64]; /* likewise */
     size_t ended_n;
+    struct fx_ask asks[FX_ASKS]; /* oldest first; not cleared */
 };
 
 /* ---- the store ---- */
@@ -299,9 +302,9 @@ static inline int fx_start(struct fx *p, struct fx_store *st, const struct sessi
                            struct cluster *cluster, const char *node, uint32_t max, struct now now)
 {
     static const struct host_ops ops = {.ask = fx_submit, .wake = fx_wake};
-    memset(p, 0, sizeof *p);
+    memset(p, 0, offsetof(struct fx, asks));
     p->log = (struct log){LOG_DEBUG, fx_emit};
-    p->rng.state = (uint64_t)node[0] + (uint64_t)now.mono;
+    p->rng.state = (uint64_t)node[0] << 32 | ++st->starts; /* no tokens of others again */
     entropy_init(&p->entropy, fx_fill);
     p->host = (struct host){.ops = &ops, .log = &p->log, .entropy = &p->entropy, .game = FX_GAME};
     p->store = st;
@@ -356,6 +359,7 @@ static inline void fx_answer(struct fx *p, size_t i)
     struct fx_ask *a = &p->asks[i], copy;
     fx_do(p, i);
     copy = *a;
+    p->answered++;
     memmove(a, a + 1, (--p->asks_n - i) * sizeof *a);
     struct answer answer = {.req = copy.req, .kind = ASK_QUERY, .rc = copy.rc};
     answer.u.rows = span_of(copy.rows, copy.rows_n);
