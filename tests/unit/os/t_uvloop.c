@@ -10,12 +10,14 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WAIT (20 * NSEC_PER_S)
@@ -378,6 +380,47 @@ static void pool_close_finishes(void **state)
     assert_int_equal(atomic_load(&started), 2 * ARRAY_LEN(w));
 }
 
+static nsec own_cpu(void)
+{
+    struct timespec t;
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+    return (nsec)t.tv_sec * NSEC_PER_S + (nsec)t.tv_nsec;
+}
+
+static void work_a_while(struct job *j)
+{
+    for (nsec end = own_cpu() + NSEC_PER_MS; own_cpu() < end;)
+        ;
+    do_work(j);
+}
+
+/* On one core with a worker of the lowest priority: the loop never spins until the worker, whom it
+ * keeps from running, goes on. */
+static void low_priority_worker_does_not_hold_the_loop(void **state)
+{
+    (void)state;
+    cpu_set_t before, one;
+    struct loop_pool *p = NULL;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
+        if (CPU_ISSET(i, &before))
+            CPU_SET(i, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(loop->ops->pool_open(loop, "hash", 1, 19, &p), 0);
+    struct work w = {.job = {work_a_while, work_done, NULL}, .pool = p, .more = 99};
+    finished = 0;
+    wanted = 1;
+    loop->ops->pool_submit(p, &w.job);
+    nsec start = own_cpu();
+    run();
+    nsec took = own_cpu() - start;
+    print_message("    the loop worked %.2f ms for 100 answers\n", (double)took / 1e6);
+    assert_true(took < 20 * NSEC_PER_MS); /* it spun for 54 */
+    loop->ops->pool_close(p);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
 static void pool_of_no_threads(void **state)
 {
     (void)state;
@@ -423,6 +466,7 @@ int main(void)
         T(pool_does_everything),
         T(one_thread_keeps_order),
         T(pool_close_finishes),
+        T(low_priority_worker_does_not_hold_the_loop),
         T(pool_of_no_threads),
         cmocka_unit_test(clocks),
     };
