@@ -75,7 +75,7 @@ static struct known *known_of(struct world *w, unsigned i, struct session_ref re
     struct session_ref found;
     struct addr peer = fx_addr("192.0.2.77", 1);
     for (size_t n = 0; n < w->known_n; n++)
-        if (session_find(w->p[i].ss, w->p[i].now, span_of(w->known[n].token, TOKEN_BYTES), &peer, 0,
+        if (session_find(w->p[i].ss, w->p[i].now, span_of(w->known[n].token, TOKEN_BYTES), &peer, n,
                          &found) == 0 &&
             ref_eq(found.r, ref.r))
             return &w->known[n];
