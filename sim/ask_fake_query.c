@@ -50,7 +50,8 @@ static void row_put(struct ask_fake_table *t, int64_t account, struct span text,
     }
     CHECK(text.n < sizeof r->text);
     *r = (struct ask_fake_row){.account = account, .at = at};
-    memcpy(r->text, text.p, text.n);
+    if (text.n)
+        memcpy(r->text, text.p, text.n);
 }
 
 /* ---- queries ---- */
