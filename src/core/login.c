@@ -204,7 +204,8 @@ static int ask_find_id(struct logins *l, struct login *g, int64_t account)
 static int ask_redeem(struct logins *l, struct login *g, struct now now)
 {
     const struct value v[] = {VALUE_OF_TEXT(span_of(g->token, TOKEN_HASH)),
-                              VALUE_OF_TEXT(login_game(l)), VALUE_OF_INT(now.unix_ms)};
+                              VALUE_OF_TEXT(login_game(l)),
+                              VALUE_OF_INT(PLANTED(EXPIRED_TOKEN_TAKEN) ? 0 : now.unix_ms)};
     return login_query(l, g, REDEEM, QUERY_TOKEN_REDEEM, v, ARRAY_LEN(v));
 }
 
@@ -418,7 +419,7 @@ static bool is_overtaken(struct logins *l, struct login *g, const struct answer 
         g->overtaken |= g->doubtful == -1 || g->doubtful == a->u.account.id;
     if (told)
         g->doubtful = 0;
-    if (!g->overtaken || g->state == CANCELLED)
+    if (!g->overtaken || g->state == CANCELLED || PLANTED(OVERTAKEN_LOGIN_LET_IN))
         return false;
     if (g->state == CLAIM)
         login_claimed(l, g, now, a->rc);
