@@ -4,20 +4,9 @@
 #include <stdio.h>
 
 static const struct command *const commands[] = {
-    &command_serve,
-    &command_config,
-    &command_certificate,
-    &command_audit,
-    &command_migrate,
-    &command_bots,
-    &command_account,
-    &command_ban,
-    &command_session,
-    &command_room,
-    &command_command,
-    &command_reload,
-    &command_drain,
-    &command_status,
+    &command_serve,   &command_config,  &command_certificate, &command_audit,   &command_migrate,
+    &command_bots,    &command_account, &command_ban,         &command_session, &command_room,
+    &command_command, &command_reload,  &command_drain,       &command_status,
 };
 
 int main(int argc, char **argv)

@@ -36,7 +36,7 @@ struct desk_job {
     int64_t after; /* pages: where the next one begins */
     uint32_t node; /* and of which chain */
     struct buf nodes;
-    bool about; /* records of what others did to it, not of what it did */
+    bool about;       /* records of what others did to it, not of what it did */
     uint32_t codes_n; /* of codes, how many are stored */
     struct recovery_code codes[RECOVERY_CODES];
     uint8_t bytes[];

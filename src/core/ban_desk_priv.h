@@ -60,7 +60,7 @@ struct ban_desk {
     uint64_t reloads;       /* begun so far */
     bool again;             /* one more when this one ends */
     unsigned reload_faults; /* in a row */
-    nsec reload_at, rests; /* not before */
+    nsec reload_at, rests;  /* not before */
 
     struct buf fresh; /* ids of bans that live sessions have yet to be held against */
     nsec purge_at;

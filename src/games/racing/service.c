@@ -13,7 +13,7 @@
 
 #define SESSIONS_MAX  65536u
 #define STRANGERS_MAX 65536u
-#define FLOODS_TOLD   256u /* addresses of strangers in the audit a minute */
+#define FLOODS_TOLD   256u  /* addresses of strangers in the audit a minute */
 #define ROOMS_MAX     1001u /* racing.max_rooms at most, and a new one before the old one is left */
 #define SWEEP_EVERY   NSEC_PER_S
 /* A batch of 64 of the largest datagrams, each opened, inflated, written anew and put on one line;

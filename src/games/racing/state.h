@@ -83,7 +83,7 @@ struct session {
     int64_t account; /* while authenticated, as the three below */
     uint8_t level;   /* enum account_level */
     bool muted;
-    bool silenced;            /* by staff, for this session; muted is the account's */
+    bool silenced; /* by staff, for this session; muted is the account's */
     struct snoop snoop;
     bool resumable;           /* it was given a resume token */
     struct list same_account; /* ring of the sessions signed in as it, without a head */

@@ -215,11 +215,13 @@ static void tell(const struct crowd *c, int64_t cpu)
     }
     if (t)
         qsort(t, (size_t)in, sizeof *t, by_time);
+    int64_t first = t && in ? t[0] : 0, middle = t && in ? t[in / 2] : 0;
+    int64_t last = t && in ? t[in - 1] : 0;
     printf("{\"in\":%d,\"busy\":%d,\"refused\":%d,\"tries\":%d,\"firstMs\":%.1f,\"p50Ms\":%.1f,"
            "\"lastMs\":%.1f,\"lastBusyMs\":%.1f,\"tookMs\":%.1f,\"cpuMs\":%.1f}\n",
-           in, busy, refused, c->tries, t && in ? (double)t[0] / 1e3 : 0,
-           t && in ? (double)t[in / 2] / 1e3 : 0, t && in ? (double)t[in - 1] / 1e3 : 0,
-           (double)busy_us / 1e3, (double)(now_us() - c->start_us) / 1e3, (double)cpu / 1e3);
+           in, busy, refused, c->tries, (double)first / 1e3, (double)middle / 1e3,
+           (double)last / 1e3, (double)busy_us / 1e3, (double)(now_us() - c->start_us) / 1e3,
+           (double)cpu / 1e3);
     (void)fflush(stdout);
     free(t);
 }
@@ -283,8 +285,10 @@ int main(int argc, char **argv)
     c.n = (int)strtol(argv[3], NULL, 10);
     c.tls = SSL_CTX_new(TLS_client_method());
     c.all = calloc(c.n > 0 ? (size_t)c.n : 1, sizeof *c.all);
-    if (c.n < 1 || !c.tls || !c.all || c.poll < 0)
+    if (c.n < 1 || !c.tls || !c.all || c.poll < 0) {
+        free(c.all);
         return 2;
+    }
     (void)getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);

@@ -121,7 +121,7 @@ static void what_is_no_name_or_password(void **state)
     stop(f);
 }
 
-#define UNFIT                                                                               \
+#define UNFIT                                                                                    \
     "This name cannot be registered. It must not be Server nor begin with # nor have blanks at " \
     "its ends or invisible characters."
 
@@ -130,9 +130,9 @@ static void names_that_are_not_registered(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        " ann",  "ann ",        "an\\u200bn",       "\\u202eann", "ann\\ufeff", "a\\u00a0b",
-        "a\\u00adnn", "\\u3164", "\\u2764\\ufe0f", "#1",       "#deadbeef",  "server",
-        "SERVER", "Server",
+        " ann",      "ann ",       "an\\u200bn", "\\u202eann",     "ann\\ufeff",
+        "a\\u00a0b", "a\\u00adnn", "\\u3164",    "\\u2764\\ufe0f", "#1",
+        "#deadbeef", "server",     "SERVER",     "Server",
     };
     struct fake *f = SERVE(NULL);
     struct player p;
