@@ -254,8 +254,9 @@ static void keep_late(struct racing_oracle *o, const struct o_due *d)
         const struct o_text *was = &o->texts[l->text];
         if (!l->used) {
             at = i;
-        } else if (l->link == d->link && l->form == d->form && was->sender == t->sender &&
-                   was->input == t->input && same_endpoint(&l->path, &d->path)) {
+        } else if (l->link == d->link && l->form == d->form &&
+                   memcmp(was->sender_id, t->sender_id, ID_N) == 0 && was->input == t->input &&
+                   same_endpoint(&l->path, &d->path)) {
             text_drop(o, l->text);
             at = i;
             break;

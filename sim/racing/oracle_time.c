@@ -115,12 +115,16 @@ static void waiting_judge(struct racing_oracle *o, struct o_link *l)
         return;
     }
     const struct o_command *c = o_next_replied(o, l);
+    bool made_long = c && c->kind == O_TOO_LONG && l->progress < o->set.since; /* by a reload */
+    if (made_long)
+        c = NULL;
     if (c && now - l->progress > (o_is_login(o, l, c) ? LOGIN_MAX : STUCK))
         sim_find(o->sim, "replies", "session %.8s waits for a reply to %.*s", l->id,
                  c->text.n > 200 ? 200 : (int)c->text.n, (const char *)c->text.p);
     if (c)
         return;
-    l->progress = now;
+    if (!made_long)
+        l->progress = now;
     /* A shorter time that has just been configured is looked at with the next sweep. */
     nsec end = l->active + o->set.idle;
     if (now > (end > o->set.since ? end : o->set.since) + 2 * SWEEP)
