@@ -25,7 +25,7 @@ static struct op *op_new(struct town *t, enum deed deed, struct page *p)
             t->ops[i] = (struct op){
                 .serial = ++t->serials, .deed = deed, .page = p, .since = t->sim->now.mono};
             if (p)
-                p->busy = true;
+                p->busy++;
             return &t->ops[i];
         }
     return NULL;
@@ -34,7 +34,7 @@ static struct op *op_new(struct town *t, enum deed deed, struct page *p)
 static void op_free(struct op *o)
 {
     if (o->page)
-        o->page->busy = false;
+        o->page->busy--;
     o->serial = 0;
 }
 

@@ -47,7 +47,7 @@ struct page {
     char name[24];
     int64_t id;                  /* 0: not seen yet */
     bool gone;                   /* its deletion was asked for: nothing is promised any more */
-    bool busy;                   /* the clerk is at it */
+    uint32_t busy;               /* deeds under way */
     char password[PASSWORD_CAP]; /* the newest */
     char other[PASSWORD_CAP];    /* it may still be, or be again; "": no */
     enum tri suspended, locked;
