@@ -206,6 +206,8 @@ static int build(struct app *a, struct buf *why)
     if (rc == 0)
         rc = app_staff_listen(a, why);
     if (rc == 0)
+        rc = app_purge_open(a);
+    if (rc == 0)
         rc = app_cert_watch(a);
     return rc ? rc : app_signals_open(a);
 }
@@ -249,6 +251,7 @@ void app_destroy(struct app *a)
         app_staff_close(a);
         trim_destroy(a->trim);
         app_audit_close(a);
+        app_purge_close(a);
         hash_close(a->hash);
         store_close(a->store);
         app_cache_close(a);

@@ -10,6 +10,7 @@
 #include "bin/app_audit.h"
 #include "bin/app_cache.h"
 #include "bin/app_login.h"
+#include "bin/app_purge.h"
 #include "bin/app_staff.h"
 #include "bin/gauges.h"
 #include "bin/options.h"
@@ -43,6 +44,7 @@ struct app {
     struct spool *audit_spool;
     struct loop_timer *audit_timer;
     struct app_cache shared;
+    struct app_purge purge;
     struct cluster *cluster; /* to tell other processes; never NULL */
     struct ban_desk *bans;
     struct loop_timer *bans_timer;

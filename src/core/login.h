@@ -27,6 +27,8 @@
 #include "core/login_guard.h"
 #include "wire/token.h"
 
+#define LOGIN_KNOWN_MS INT64_C(2592000000) /* an address stays known for 30 days */
+
 /* X(name, text): outcomes, and how the audit tells them. */
 #define LOGIN_OUTCOMES(X)                                                                         \
     X(OK, "Success")                                                                              \

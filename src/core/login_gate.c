@@ -11,8 +11,6 @@
 #include "core/login_otp.h"
 #include "wire/text.h"
 
-#define KNOWN_MS INT64_C(2592000000) /* 30 days */
-
 /* ---- one-time codes ---- */
 
 static bool wants_code(const struct logins *l, const struct login *g)
@@ -134,7 +132,7 @@ static int ask_known(struct logins *l, struct login *g, struct now now)
     addr_limit_key(&g->peer, key);
     hex_encode(key, sizeof key, prefix);
     const struct value v[] = {VALUE_OF_INT(g->account.id), VALUE_OF_TEXT(span_of(prefix, 32)),
-                              VALUE_OF_INT(now.unix_ms - KNOWN_MS)};
+                              VALUE_OF_INT(now.unix_ms - LOGIN_KNOWN_MS)};
     return login_query(l, g, KNOWN, QUERY_KNOWN_ADDRESS_HAS, v, ARRAY_LEN(v));
 }
 
