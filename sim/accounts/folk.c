@@ -92,7 +92,7 @@ static void log_in(struct conn *c)
     const struct page *p = f->page;
     c->used = f->token[0] != '\0';
     if (c->used)
-        say(c, p->name, NULL, f->token);
+        say(c, p->name, "", f->token);
     else
         say(c, p->name, f->old && p->other[0] ? p->other : p->password, NULL);
 }

@@ -194,8 +194,8 @@ static void build(struct span *in, struct buf *line)
         "to",     "\"a b\"",   "delete",  "info", "log",  "status",   "unban",  "confirm"};
     const struct staff_row *r = &staff_rows[fuzz_below(in, staff_rows_n)];
     size_t first = 99, n = fuzz_below(in, 7), at = 1;
-    for (size_t i = 32; r->secret && i-- > 0;)
-        if (r->secret >> i & 1u)
+    for (uint32_t i = 0, bits = r->secret; bits && first == 99; i++, bits >>= 1)
+        if (bits & 1u)
             first = i;
     (void)buf_append_byte(line, '/');
     for (const char *p = r->name; *p; p++)
