@@ -149,7 +149,7 @@ static void a_new_session_replaces_or_is_refused_across_restarts(void **state)
     fx_stop(&k->a);
 
     k = begin(&arena);
-    old = made(&k->a, 1);
+    made(&k->a, 1);
     restart(k, 1000, 1000);
     assert_int_equal(fx_create(&k->a, 1, &r), E_EXISTS);
     fx_pass(&k->a, 300000 - 2000 - 1);
