@@ -49,7 +49,8 @@ class Operator:
 
 def exchange(link, data):
     """Sends bytes as they are and returns the next answer, parsed; None when there is none."""
-    link.sendall(data)
+    if data:
+        link.sendall(data)
     answer = b""
     while not answer.endswith(b"\n"):
         more = link.recv(65536)
