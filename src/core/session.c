@@ -382,7 +382,7 @@ void sessions_time(struct sessions *ss, struct now now)
 nsec sessions_deadline(const struct sessions *ss)
 {
     nsec at = timerq_deadline(&ss->timers);
-    if (!list_empty(&ss->todo) && ss->writing < SESSION_WRITES_MAX && ss->retry_at < at)
+    if (!list_empty(&ss->unwritten) && ss->writing < SESSION_WRITES_MAX && ss->retry_at < at)
         at = ss->retry_at;
     if (ss->policy.survive && !ss->purging && ss->purge_at < at)
         at = ss->purge_at;
@@ -450,7 +450,7 @@ int sessions_create(struct sessions **ret, const struct sessions_cfg *cfg)
     addr_limit_init(&ss->strangers, ss->seed, SESSION_STRANGERS);
     timerq_init(&ss->timers);
     list_init(&ss->ended);
-    list_init(&ss->todo);
+    list_init(&ss->unwritten);
     int rc = cfg->cluster ? cluster_listen(cfg->cluster, on_message, ss) : 0;
     if (rc) {
         sessions_destroy(ss);

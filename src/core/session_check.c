@@ -10,7 +10,7 @@
     } while (0)
 
 struct sums {
-    uint32_t live, making, writing, bound, told, todo, oldest;
+    uint32_t live, making, writing, bound, told, unwritten, oldest;
 };
 
 static int check_live(const struct sessions *ss, const struct session *s, struct buf *why)
@@ -42,7 +42,7 @@ static int check_one(const struct sessions *ss, const struct session *s, struct 
     uint8_t key[SESSION_ENDPOINT];
     uint64_t v;
     SAY(session_of_hash(ss, s->hash) == s, "a session is not found by its token");
-    SAY(list_linked(&s->todo) == (s->want && s->asked == ASKED_NOTHING),
+    SAY(list_linked(&s->unwritten) == (s->want && s->asked == ASKED_NOTHING),
         "what a session wants does not wait, or nothing does");
     SAY(s->stored || (!s->want && s->asked == ASKED_NOTHING), "a session of no row is written");
     if (s->bound) {
@@ -54,7 +54,7 @@ static int check_one(const struct sessions *ss, const struct session *s, struct 
     sum->live += s->state == S_LIVE;
     sum->making += s->state == S_MAKING;
     sum->writing += s->asked >= ASKED_SAVE;
-    sum->todo += list_linked(&s->todo);
+    sum->unwritten += list_linked(&s->unwritten);
     sum->told += s->tell;
     sum->oldest += s->state != S_GONE && !s->older;
     if (s->state != S_GONE)
@@ -78,9 +78,9 @@ int sessions_check(const struct sessions *ss, struct buf *why)
         if (rc)
             return rc;
     }
-    LIST_EACH (node, &ss->todo)
+    LIST_EACH (node, &ss->unwritten)
         n++;
-    SAY(n == sum.todo, "the list of what is to be written is wrong");
+    SAY(n == sum.unwritten, "the list of what is to be written is wrong");
     n = 0;
     LIST_EACH (node, &ss->ended)
         n++;

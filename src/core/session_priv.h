@@ -45,7 +45,7 @@ struct session {
     struct ref self;
     struct timer timer;              /* S_LIVE */
     struct list node;                /* of ended */
-    struct list todo;                /* something is wanted and nothing asked */
+    struct list unwritten;           /* something is wanted and nothing asked */
     struct session *older, *younger; /* of the account's, by order of coming here; S_GONE aside */
     uint8_t hash[SESSION_HASH];
     uint8_t token[TOKEN_BYTES]; /* S_MAKING */
@@ -102,7 +102,7 @@ struct sessions {
     int64_t ends[SESSION_ENDS];
     uint64_t ends_n;
 
-    struct list todo;
+    struct list unwritten;
     uint32_t writing;
     unsigned failures;
     nsec retry_at, purge_at;

@@ -32,16 +32,16 @@ void session_want(struct sessions *ss, struct now now, struct session *s, unsign
     if (!s->stored)
         return;
     s->want = s->state == S_GONE ? WANT_END : (uint8_t)(s->want | what);
-    if (s->asked != ASKED_NOTHING || list_linked(&s->todo))
+    if (s->asked != ASKED_NOTHING || list_linked(&s->unwritten))
         return;
-    list_push_back(&ss->todo, &s->todo);
+    list_push_back(&ss->unwritten, &s->unwritten);
     session_wake(ss, ss->retry_at > now.mono ? ss->retry_at : now.mono);
 }
 
 void session_unwant(struct session *s)
 {
     s->want = 0;
-    list_remove(&s->todo);
+    list_remove(&s->unwritten);
 }
 
 static int ask_hash(struct sessions *ss, struct session *s, enum query q, bool alive)
@@ -98,8 +98,8 @@ void session_pump(struct sessions *ss, struct now now)
 {
     struct list *n;
     while (ss->writing < SESSION_WRITES_MAX && now.mono >= ss->retry_at &&
-           (n = list_first(&ss->todo))) {
-        struct session *s = CONTAINER_OF(n, struct session, todo);
+           (n = list_first(&ss->unwritten))) {
+        struct session *s = CONTAINER_OF(n, struct session, unwritten);
         if (write(ss, now, s)) {
             back_off(ss, now);
             return;
